@@ -1,0 +1,50 @@
+package memwatch
+
+// AlertType says what an alert is about.
+type AlertType string
+
+// The types of alert.
+const (
+	AlertLeak       AlertType = "leak"
+	AlertSnapshot   AlertType = "snapshot"
+	AlertDisconnect AlertType = "disconnect"
+)
+
+// AlertState is where an alert is in its one life.
+type AlertState string
+
+// The states of an alert.
+const (
+	AlertFiring   AlertState = "firing"
+	AlertResolved AlertState = "resolved"
+)
+
+// Alert is what people are told. One leak is one alert from its first sign to
+// its end, however often it is seen and on however many replicas.
+type Alert struct {
+	ID    string     `json:"id"`
+	Type  AlertType  `json:"type"`
+	State AlertState `json:"state"`
+	// Fingerprint names the leak: the same service, kind and culprit is the same alert.
+	Fingerprint string   `json:"fingerprint"`
+	Service     string   `json:"service"`
+	Instances   []string `json:"instances"`
+	Kind        Kind     `json:"kind,omitempty"`
+	Severity    Severity `json:"severity"`
+	// Message is the one sentence to read.
+	Message string `json:"message"`
+	// Time is when it fired.
+	Time       UnixMilli `json:"timestamp"`
+	UpdatedAt  UnixMilli `json:"updatedAt"`
+	ResolvedAt UnixMilli `json:"resolvedAt"`
+	// Verdict is the newest one behind a leak; nil for other types and for
+	// agents of version 0, which send none.
+	Verdict *Verdict `json:"verdict"`
+	// HeapUsedMB and MemoryGrowthMB are the original dashboard's names (MiB).
+	HeapUsedMB     float64 `json:"heapUsedMB,omitempty"`
+	MemoryGrowthMB float64 `json:"memoryGrowthMB,omitempty"`
+	// Filename names the file of a snapshot alert.
+	Filename string `json:"filename,omitempty"`
+	// Profiles are the captures that belong to it, oldest first.
+	Profiles []string `json:"profiles"`
+}

@@ -1,0 +1,115 @@
+package memwatch
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"math"
+	"strconv"
+	"time"
+)
+
+// Sample is one reading of one target. A signal that the target lacks is
+// absent, never zero. The zero Sample is empty and ready to use; copying a
+// Sample copies its values.
+type Sample struct {
+	// Time is when the reading was taken, by the agent's clock.
+	Time time.Time
+	// Start is when the process started; zero when unknown. A change means a restart.
+	Start time.Time
+
+	present uint64
+	values  [SignalCount]float64
+}
+
+// Set records a signal. A number that is negative, infinite or NaN is no
+// reading: the signal becomes absent.
+func (s *Sample) Set(sig Signal, v float64) {
+	if v < 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+		s.present &^= 1 << sig
+		return
+	}
+	s.present |= 1 << sig
+	s.values[sig] = v
+}
+
+// Get returns a signal and whether the sample has it.
+func (s *Sample) Get(sig Signal) (float64, bool) {
+	return s.values[sig], s.present&(1<<sig) != 0
+}
+
+// Or returns the signal, or the fallback when it is absent.
+func (s *Sample) Or(sig Signal, fallback float64) float64 {
+	if v, ok := s.Get(sig); ok {
+		return v
+	}
+	return fallback
+}
+
+// All yields the signals that are present, in the order of the constants.
+func (s *Sample) All() iter.Seq2[Signal, float64] {
+	return func(yield func(Signal, float64) bool) {
+		for sig := range SignalCount {
+			if v, ok := s.Get(sig); ok && !yield(sig, v) {
+				return
+			}
+		}
+	}
+}
+
+// MarshalJSON writes one flat object: timestamp and startTime in Unix
+// milliseconds (startTime left out when unknown), then the present signals.
+func (s Sample) MarshalJSON() ([]byte, error) {
+	b := make([]byte, 0, 640)
+	b = append(b, `{"timestamp":`...)
+	b = strconv.AppendInt(b, int64(Milli(s.Time)), 10)
+	if !s.Start.IsZero() {
+		b = append(b, `,"startTime":`...)
+		b = strconv.AppendInt(b, s.Start.UnixMilli(), 10)
+	}
+	for sig, v := range s.All() {
+		b = append(b, ',', '"')
+		b = append(b, signals[sig].Name...)
+		b = append(b, '"', ':')
+		if v == math.Trunc(v) && v < 1e18 {
+			b = strconv.AppendInt(b, int64(v), 10)
+		} else {
+			b = strconv.AppendFloat(b, v, 'g', -1, 64)
+		}
+	}
+	return append(b, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. Names it does not know are
+// passed over, so that a newer agent can speak to an older hub.
+func (s *Sample) UnmarshalJSON(b []byte) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return fmt.Errorf("sample: %w", err)
+	}
+	*s = Sample{}
+	for name, raw := range fields {
+		if name == "timestamp" || name == "startTime" {
+			var t UnixMilli
+			if err := t.UnmarshalJSON(raw); err != nil {
+				return fmt.Errorf("sample: %s: %w", name, err)
+			}
+			if name == "timestamp" {
+				s.Time = t.Time()
+			} else {
+				s.Start = t.Time()
+			}
+			continue
+		}
+		sig, known := SignalNamed(name)
+		if !known || string(raw) == "null" {
+			continue
+		}
+		v, err := strconv.ParseFloat(string(raw), 64)
+		if err != nil {
+			return fmt.Errorf("sample: %s: want a number, found %.40s", name, raw)
+		}
+		s.Set(sig, v)
+	}
+	return nil
+}
