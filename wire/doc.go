@@ -17,8 +17,21 @@
 //
 // # Hub to browser
 //
-// A hello with the present sequence number, then events that each carry their
-// own. A gap in the sequence means: fetch the state over REST anew.
+// Every frame to a browser is one event object or an array of them, oldest
+// first. The first is a hello with the newest sequence number; the events that
+// follow carry their own, rising within a connection and across restarts of the
+// hub. Numbers may be missing, and that is no loss: a reading that a newer one of
+// the same instance replaced before it could be sent is left out (one with a
+// verdict is replaced only by a newer verdict), and so are the readings of
+// services that are not watched. Nothing else is ever left out. A browser that
+// falls too far behind is closed with 1013 (try again later).
+//
+// After every hello: fetch the state over REST, then apply the events with a
+// sequence above the hello's. Applying one twice does no harm.
+//
+// A browser may send watch at any time; it chooses the services whose
+// metricsUpdate events come, all of them until it is sent. Events of other
+// types come for every service.
 //
 // The golden files in testdata are the contract; the dashboard's types are
 // checked against them.
