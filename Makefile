@@ -1,0 +1,35 @@
+# make demo and make test are all that a new machine needs; each installs what
+# it lacks (Debian packages as root, npm packages, Go modules) and says so.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build ui test quick lint fmt eval bench
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: build ## hub, agent, a healthy and two leaky services; open the page it prints
+	bin/memwatch-hub demo
+
+build: ## the programs, static, into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/... ./examples/leaky
+
+ui: ## build the dashboard into ui/dist (Node; go build does not need it)
+	cd ui && npm ci --no-fund --no-audit && npm run build
+
+test: ## everything CI runs
+	scripts/test
+
+quick: ## vet and the Go tests, for the minutes between edits
+	go vet ./... && go test ./...
+
+lint: ## gofumpt, vet and golangci-lint
+	scripts/test lint
+
+fmt: ## format the Go code
+	scripts/test fmt
+
+eval: ## compare the detector with the usual rules; writes docs/detection.md
+	go run ./eval
+
+bench: ## the Go benchmarks; figures go to docs/benchmarks.md
+	go test -run '^$$' -bench . -benchmem ./...
