@@ -1,0 +1,104 @@
+// The demo as a new user meets it: one command, and within two minutes the page
+// says which service leaks, in which function, how fast, with saved profiles.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import test from 'node:test';
+import { promisify } from 'node:util';
+import { bin, getJSON, openBrowser, openPage, shoot, start, tempDir, until } from './lib.mjs';
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+async function assertAccessible(page, name) {
+  // Through the debugger, since the page's own policy rightly refuses injected scripts.
+  const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ['violations'] })`);
+  const words = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
+  assert.deepEqual(words, [], `${name}: axe-core`);
+}
+
+test('the demo shows the leaking service, its function and its profile', async (t) => {
+  const demo = start(t, bin('memwatch-hub'), ['demo', '--listen', '127.0.0.1:0', '--for', '230s', '--data', await tempDir(t)]);
+  const started = Date.now();
+  const [base] = await demo.line(/http:\/\/127\.0\.0\.1:\d+/);
+
+  const browser = await openBrowser(t);
+  const page = await openPage(browser);
+  await page.goto(base);
+
+  const leaking = await until(
+    'a leaking service with its function and profile',
+    async () => {
+      const services = await getJSON(`${base}/api/services`);
+      const { profiles } = await getJSON(`${base}/api/profiles`);
+      return services.find(
+        (s) => s.verdict?.state === 'leaking' && s.verdict.kind === 'heap' && s.verdict.culprits.length > 0 &&
+          profiles.some((p) => p.service === s.name && p.role === 'leaking' && p.baseId),
+      );
+    },
+    120,
+  );
+  const culprit = leaking.verdict.culprits[0];
+  t.diagnostic(`${leaking.name} leaks in ${culprit.function} after ${Math.round((Date.now() - started) / 1000)} s: ${leaking.verdict.summary}`);
+  assert.match(culprit.function, /^main\./);
+  assert.ok(leaking.verdict.growthBytesPerSecond.estimate > 0);
+
+  const services = await getJSON(`${base}/api/services`);
+  assert.equal(services[0].verdict.state, 'leaking', 'the worst comes first');
+
+  // The fleet page says so in words, and one click leads to the service.
+  const short = culprit.function.split('/').at(-1);
+  await page.getByText(short, { exact: false }).first().waitFor({ timeout: 20_000 });
+  await page.getByText('Leaking').first().waitFor();
+  await assertAccessible(page, 'fleet');
+  await shoot(page, 'demo-fleet');
+  await page.getByRole('link', { name: new RegExp(leaking.name) }).first().click();
+  await page.getByText(short, { exact: false }).first().waitFor();
+  await page.locator('canvas').first().waitFor();
+  await assertAccessible(page, 'service');
+  await shoot(page, 'demo-service');
+
+  // One alert for the leak, and its evidence opens in go tool pprof.
+  const { alerts } = await getJSON(`${base}/api/alerts?service=${leaking.name}`);
+  assert.equal(alerts.filter((a) => a.type === 'leak').length, 1);
+  const { profiles } = await getJSON(`${base}/api/profiles?service=${leaking.name}`);
+  const proof = profiles.find((p) => p.role === 'leaking' && p.kind === 'heap');
+  const url = (id) => `${base}/api/profiles/${id}`;
+  const home = await tempDir(t);
+  const { stdout } = await promisify(execFile)('go', ['tool', 'pprof', '-sample_index=inuse_space', '-top', `-diff_base=${url(proof.baseId)}`, url(proof.id)], {
+    env: { ...process.env, PPROF_TMPDIR: home },
+  });
+  const top = stdout.split('\n').filter((line) => /\d+%/.test(line) && !/Showing|Dropped/.test(line))[0];
+  assert.ok(top?.includes(culprit.leaf) || top?.includes(culprit.function), `top of the diff is the culprit:\n${stdout}`);
+
+  for (const [name, where] of [
+    ['alerts', '/alerts'],
+    ['alert', `/alerts/${alerts.find((a) => a.type === 'leak').id}`],
+    ['profiles', '/profiles'],
+    ['profile', `/profiles/${proof.id}`],
+    ['diff', `/profiles/${proof.id}?base=${proof.baseId}`],
+    ['hub', '/hub'],
+  ]) {
+    for (const [look, size] of [
+      ['desktop-light', { width: 1440, height: 900, colorScheme: 'light' }],
+      ['phone-dark', { width: 360, height: 740, colorScheme: 'dark' }],
+    ]) {
+      const other = await openPage(browser, size);
+      await other.goto(base + where);
+      await other.getByRole('heading').first().waitFor();
+      await other.waitForLoadState('networkidle').catch(() => {}); // the live socket may keep it busy
+      await assertAccessible(other, `${name} ${look}`);
+      assert.ok(await other.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), `${name} ${look}: no sideways scrolling`);
+      await shoot(other, `demo-${name}-${look}`);
+      assert.deepEqual(other.problems, [], `${name} ${look}: script errors`);
+      await other.context().close();
+    }
+  }
+
+  const healthy = (await getJSON(`${base}/api/services`)).find((s) => /catalog|healthy/.test(s.name));
+  assert.ok(healthy && healthy.verdict?.state !== 'leaking', 'the healthy service is not accused');
+  assert.deepEqual(page.problems, [], 'script errors');
+
+  const { code } = await demo.stop('SIGINT');
+  assert.equal(code, 0, demo.output());
+});
