@@ -2,7 +2,7 @@
 # it lacks (Debian packages as root, npm packages, Go modules) and says so.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build ui test quick lint fmt eval bench
+.PHONY: help demo build ui test quick lint fmt eval bench third-party
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,3 +33,8 @@ eval: ## compare the detector with the usual rules; writes docs/detection.md
 
 bench: ## the Go benchmarks; figures go to docs/benchmarks.md
 	go test -run '^$$' -bench . -benchmem ./...
+
+third-party: build ## watch a real nats-server and etcd for MINUTES (10)
+	scripts/test setup
+	cd e2e/thirdparty && go build -o ../../bin/thirdparty/ tool
+	cd e2e/browser && node --test --test-timeout=3600000 thirdparty.mjs
