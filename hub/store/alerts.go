@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/zupee/memwatch"
+)
+
+const (
+	// defaultLimit is the Limit of a query that names none, maxLimit the most.
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// SaveAlert keeps an alert under its id, in place of what was there. created
+// says that nothing was: a resend is told from an event by it.
+func (s *Store) SaveAlert(ctx context.Context, a memwatch.Alert) (created bool, err error) {
+	body, err := json.Marshal(a)
+	if err != nil {
+		return false, fmt.Errorf("alert %s: %w", a.ID, err)
+	}
+	err = s.do(ctx, 1, func(ctx context.Context, t *txn) error {
+		var n int
+		if err := t.tx.QueryRowContext(ctx, "SELECT count(*) FROM alerts WHERE id = ?", a.ID).Scan(&n); err != nil {
+			return fmt.Errorf("save alert %s: %w", a.ID, err)
+		}
+		created = n == 0
+		_, err := t.tx.ExecContext(ctx, `INSERT INTO alerts (id, at, updated, service, type, state, kind, severity, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET at = excluded.at, updated = excluded.updated, service = excluded.service, type = excluded.type,
+			state = excluded.state, kind = excluded.kind, severity = excluded.severity, body = excluded.body`,
+			a.ID, int64(a.Time), int64(max(a.Time, a.UpdatedAt, a.ResolvedAt)), a.Service, string(a.Type), string(a.State), string(a.Kind), string(a.Severity), body)
+		if err != nil {
+			return fmt.Errorf("save alert %s: %w", a.ID, err)
+		}
+		return nil
+	})
+	return created && err == nil, err
+}
+
+// AlertQuery chooses alerts; empty fields choose all.
+type AlertQuery struct {
+	Service  string
+	Severity memwatch.Severity
+	State    memwatch.AlertState
+	Type     memwatch.AlertType
+	Kind     memwatch.Kind
+	// Limit is the most to answer: 100 when 0, never more than 1,000.
+	Limit int
+	// Before goes on after an earlier answer: the id of its last alert.
+	Before string
+}
+
+// Alerts answers the newest alerts first, and how many the query chooses in all
+// (Limit and Before aside). The error is ErrNotFound when Before is unknown.
+func (s *Store) Alerts(ctx context.Context, q AlertQuery) (alerts []memwatch.Alert, total int, err error) {
+	var w where
+	w.equal("service", q.Service)
+	w.equal("severity", string(q.Severity))
+	w.equal("state", string(q.State))
+	w.equal("type", string(q.Type))
+	w.equal("kind", string(q.Kind))
+	total, err = page(ctx, s.read, "alerts", &w, q.Before, limit(q.Limit), &alerts)
+	return alerts, total, err
+}
+
+// OpenAlerts answers every alert that is not resolved, oldest first: what the
+// hub needs to go on after a restart.
+func (s *Store) OpenAlerts(ctx context.Context) ([]memwatch.Alert, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT body FROM alerts WHERE state <> 'resolved' ORDER BY at, id")
+	if err != nil {
+		return nil, fmt.Errorf("open alerts: %w", explain(err))
+	}
+	var alerts []memwatch.Alert
+	err = bodies(rows, &alerts)
+	return alerts, err
+}
+
+// Alert answers one alert; the error is ErrNotFound when there is none.
+func (s *Store) Alert(ctx context.Context, id string) (a memwatch.Alert, err error) {
+	err = one(ctx, s.read, "alerts", id, &a)
+	return a, err
+}
+
+// AlertCount is how many alerts a service has had, and how many are open.
+type AlertCount struct{ Total, Open, Critical int }
+
+// AlertCounts counts the alerts of each service.
+func (s *Store) AlertCounts(ctx context.Context) (map[string]AlertCount, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT service, count(*), sum(state <> 'resolved'), sum(state <> 'resolved' AND severity = 'critical')
+		FROM alerts GROUP BY service`)
+	if err != nil {
+		return nil, fmt.Errorf("count alerts: %w", explain(err))
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[string]AlertCount{}
+	for rows.Next() {
+		var service string
+		var c AlertCount
+		if err := rows.Scan(&service, &c.Total, &c.Open, &c.Critical); err != nil {
+			return nil, fmt.Errorf("count alerts: %w", explain(err))
+		}
+		out[service] = c
+	}
+	return out, rows.Err()
+}
+
+// where gathers conditions.
+type where struct {
+	terms []string
+	args  []any
+}
+
+func (w *where) equal(column, value string) {
+	if value != "" {
+		w.add(column+" = ?", value)
+	}
+}
+
+func (w *where) add(term string, args ...any) {
+	w.terms = append(w.terms, term)
+	w.args = append(w.args, args...)
+}
+
+func (w *where) String() string {
+	if len(w.terms) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.terms, " AND ")
+}
+
+func limit(n int) int {
+	if n <= 0 {
+		return defaultLimit
+	}
+	return min(n, maxLimit)
+}
+
+// page reads one page of a table that has at, id and body, newest first. The
+// table's name is a constant of this package.
+func page[T any](ctx context.Context, db *sql.DB, table string, w *where, before string, limit int, out *[]T) (total int, err error) {
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+table+w.String(), w.args...).Scan(&total); err != nil {
+		return 0, fmt.Errorf("count %s: %w", table, explain(err))
+	}
+	if before != "" {
+		var at int64
+		err := db.QueryRowContext(ctx, "SELECT at FROM "+table+" WHERE id = ?", before).Scan(&at)
+		if errors.Is(err, sql.ErrNoRows) {
+			return 0, fmt.Errorf("%s before %.80q: %w", table, before, ErrNotFound)
+		} else if err != nil {
+			return 0, fmt.Errorf("list %s: %w", table, explain(err))
+		}
+		w.add("(at, id) < (?, ?)", at, before)
+	}
+	rows, err := db.QueryContext(ctx, "SELECT body FROM "+table+w.String()+" ORDER BY at DESC, id DESC LIMIT ?", append(w.args, limit)...)
+	if err != nil {
+		return 0, fmt.Errorf("list %s: %w", table, explain(err))
+	}
+	return total, bodies(rows, out)
+}
+
+// bodies decodes a column of JSON and closes the rows.
+func bodies[T any](rows *sql.Rows, out *[]T) error {
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var body sql.RawBytes
+		var v T
+		if err := rows.Scan(&body); err != nil {
+			return explain(err)
+		}
+		if err := json.Unmarshal(body, &v); err != nil {
+			return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
+		*out = append(*out, v)
+	}
+	return explain(rows.Err())
+}
+
+// one reads one row of such a table.
+func one[T any](ctx context.Context, db *sql.DB, table, id string, out *T) error {
+	var body []byte
+	err := db.QueryRowContext(ctx, "SELECT body FROM "+table+" WHERE id = ?", id).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%s %.80q: %w", strings.TrimSuffix(table, "s"), id, ErrNotFound)
+	} else if err != nil {
+		return fmt.Errorf("read %s: %w", table, explain(err))
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("%w: %s %.80q: %w", ErrCorrupt, table, id, err)
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+// Package store keeps what the hub must not forget in one embedded SQLite
+// database: readings, instances with their last verdict, alerts, and the
+// descriptions of captures (their bytes lie in package blob). Values of the
+// vocabulary come in and go out; it decides nothing about them.
+//
+// # Readings
+//
+// Rows in a table would cost a dirty page for each instance and tick. Instead a
+// commit appends all its readings as one row to a journal, and keeps them in
+// memory as the instance's open chunk. When about 120 are together they are
+// sealed: written once, as columns (package chunk), and the journal's rows are
+// deleted from its beginning as soon as no open chunk needs them. At start the
+// open chunks are rebuilt from the journal. A reading is known by service,
+// instance and millisecond, so that one sent twice is stored once, however late.
+// A late reading simply lands in the chunk that is open when it comes.
+//
+// # Writing
+//
+// One goroutine writes. What many callers ask for at the same time goes into one
+// transaction; each call returns when its part is durable (or refused), so that
+// a caller that waits is also the back-pressure. When one part fails, the others
+// are tried again without it.
+//
+// # Later
+//
+// Rolled-up readings (1 min, 10 min) are chunks of the same form in a table of
+// their own, filled when raw chunks are pruned.
+package store

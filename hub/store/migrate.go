@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate brings the database's form up to this program's.
+func migrate(ctx context.Context, db *sql.DB) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	current, newest, err := provider.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if current > newest {
+		return fmt.Errorf("%w: it has version %d and this memwatch-hub knows up to %d: run the newer memwatch-hub, or restore a backup of before the upgrade", ErrNewer, current, newest)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate from version %d to %d: %w", current, newest, err)
+	}
+	return nil
+}
+
+// check finds damage before it spreads. It reads every table but the chunks,
+// which are too many to read at each start and carry a checksum of their own.
+func (s *Store) check(ctx context.Context) error {
+	for _, table := range []string{"signals", "instances", "verdicts", "journal", "seals", "alerts", "captures"} {
+		var answer string
+		if err := s.write.QueryRowContext(ctx, "SELECT * FROM pragma_quick_check('"+table+"')").Scan(&answer); err != nil {
+			return fmt.Errorf("check table %s: %w", table, err)
+		}
+		if answer != "ok" {
+			return fmt.Errorf("%w: check table %s: %s: restore a backup, or move the file away to begin anew", ErrCorrupt, table, answer)
+		}
+	}
+	return nil
+}
+
+// explain gives SQLite's codes that matter to callers their sentinel.
+func explain(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("%w: restore a backup, or move the file away to begin anew (%w)", ErrCorrupt, err)
+	}
+	return err
+}

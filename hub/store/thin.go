@@ -1,0 +1,118 @@
+package store
+
+import (
+	"slices"
+
+	"github.com/zupee/memwatch"
+)
+
+// MainValue is what a reading is drawn and thinned by: live heap, where a
+// runtime has none heap in use, else resident memory; 0 when it has neither.
+func MainValue(s *memwatch.Sample) float64 {
+	for _, sig := range [...]memwatch.Signal{memwatch.LiveHeapBytes, memwatch.HeapAllocBytes, memwatch.RSSBytes, memwatch.CgroupBytes} {
+		if v, ok := s.Get(sig); ok {
+			return v
+		}
+	}
+	return 0
+}
+
+// thinner gathers the readings of one instance within from…to, in any order.
+// As long as there are no more than points it keeps all of them, after that two
+// for each of points/2 - 1 spans, and the first and last.
+type thinner struct {
+	from, to int64
+	points   int
+	total    int
+
+	// low and high are the ends of what can come, once extended.
+	low, high int64
+	extended  bool
+
+	all         []memwatch.Sample
+	spans       []span
+	first, last memwatch.Sample
+
+	scratch []memwatch.Sample
+}
+
+// span keeps the readings with the least and the greatest main value.
+type span struct {
+	used     bool
+	min, max memwatch.Sample
+}
+
+// extend says that readings between first and last are to come. It must be
+// called before they do.
+func (th *thinner) extend(first, last int64) {
+	first, last = max(first, th.from), min(last, th.to)
+	if !th.extended {
+		th.low, th.high, th.extended = first, last, true
+		return
+	}
+	th.low, th.high = min(th.low, first), max(th.high, last)
+}
+
+func (th *thinner) add(readings []memwatch.Sample) {
+	for i := range readings {
+		r := &readings[i]
+		ms := r.Time.UnixMilli()
+		if ms < th.from || ms > th.to {
+			continue
+		}
+		if th.total == 0 || r.Time.Before(th.first.Time) {
+			th.first = *r
+		}
+		if th.total == 0 || r.Time.After(th.last.Time) {
+			th.last = *r
+		}
+		th.total++
+		if th.spans != nil {
+			th.thin(r, ms)
+			continue
+		}
+		if th.all = append(th.all, *r); len(th.all) > th.points {
+			th.spans = make([]span, th.points/2-1)
+			for i := range th.all {
+				th.thin(&th.all[i], th.all[i].Time.UnixMilli())
+			}
+			th.all = nil
+		}
+	}
+}
+
+// thin puts a reading into its span.
+func (th *thinner) thin(r *memwatch.Sample, ms int64) {
+	// In floating point: the product would overflow for an open range.
+	i := int(float64(ms-th.low) / (float64(th.high-th.low) + 1) * float64(len(th.spans)))
+	sp := &th.spans[min(max(i, 0), len(th.spans)-1)]
+	if !sp.used {
+		*sp = span{used: true, min: *r, max: *r}
+		return
+	}
+	v := MainValue(r)
+	if v < MainValue(&sp.min) {
+		sp.min = *r
+	}
+	if v > MainValue(&sp.max) {
+		sp.max = *r
+	}
+}
+
+// readings is the answer, oldest first.
+func (th *thinner) readings() []memwatch.Sample {
+	out := th.all
+	if th.spans != nil {
+		out = append(make([]memwatch.Sample, 0, th.points), th.first, th.last)
+		for i := range th.spans {
+			if th.spans[i].used {
+				out = append(out, th.spans[i].min, th.spans[i].max)
+			}
+		}
+	}
+	byTime := func(a, b memwatch.Sample) int { return a.Time.Compare(b.Time) }
+	if !slices.IsSortedFunc(out, byTime) {
+		slices.SortFunc(out, byTime)
+	}
+	return slices.CompactFunc(out, func(a, b memwatch.Sample) bool { return a.Time.Equal(b.Time) })
+}
