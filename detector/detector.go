@@ -8,26 +8,41 @@ import (
 
 // Detector judges one target. It is not safe for concurrent use.
 type Detector struct {
-	cfg  Config
-	life life
-	// restarts counts the process's restarts seen.
+	cfg      Config
 	restarts int
-	last     memwatch.Sample
-	any      bool
-	heap     pyramid
-	routines pyramid
-	offheap  pyramid
-	lastGC   float64
-	sites    siteTable
-	stacks   siteTable
+	last     memwatch.Sample // newest reading; zero Time before the first
+	previous past            // what the life before this one left behind
+	interval float64         // typical seconds between readings
+
+	// The rest belongs to the present life of the process.
+	clock    clock
+	series   [seriesCount]series
+	heap     siteTable // heap profiles
+	stacks   siteTable // goroutine profiles
+	grown    []group   // owners that accumulate, as of the newest heap profile
 	state    states
-	interval float64 // running estimate of the seconds between readings
-	leakRead bool
+	leakRead bool // a goroutineleak profile was read
+	scratch  []float64
 }
 
-// life is what is kept of the present process.
-type life struct {
-	origin time.Time
+// clock counts a life's readings and ends its blocks.
+type clock struct {
+	origin   time.Time
+	t        float64 // seconds since origin
+	readings int     // since the last block closed
+	closed   int     // blocks
+	gc       float64 // NumGC at the last close, -1 when unknown
+	alloc    float64 // TotalAlloc at the last close, -1 when unknown
+	at       float64 // when the last block closed
+}
+
+// past is what a restart does not wipe out.
+type past struct {
+	// plateau is the live heap at which the previous life had settled; 0 when
+	// there was none, or it leaked.
+	plateau float64
+	// watched is for how many seconds something had been growing when it ended.
+	watched float64
 }
 
 // New makes a detector for one target. cfg must be valid.
@@ -37,99 +52,169 @@ func New(cfg Config) *Detector {
 	return d
 }
 
+// begin starts a life.
 func (d *Detector) begin() {
-	d.life = life{}
-	d.heap, d.routines, d.offheap = pyramid{}, pyramid{}, pyramid{}
-	d.sites, d.stacks = newSiteTable(), newSiteTable()
+	d.clock = clock{gc: -1, alloc: -1}
+	d.series = newSeries()
+	d.heap, d.stacks, d.grown = siteTable{}, siteTable{}, nil
 	d.state = states{state: memwatch.Learning}
 	d.leakRead = false
-	d.lastGC = -1
 }
 
-// Observe takes one reading. Readings come in the order of their times; an
-// earlier one is passed over.
+// Observe takes one reading. Readings come in the order of their times; one
+// that is not later than the last is passed over.
 func (d *Detector) Observe(s *memwatch.Sample) {
-	if d.any && !s.Time.After(d.last.Time) {
-		return
-	}
-	if d.any && restarted(&d.last, s) {
-		d.restarts++
-		d.begin()
-	}
-	if d.any {
-		dt := s.Time.Sub(d.last.Time).Seconds()
-		if d.interval == 0 {
-			d.interval = dt
-		} else {
-			// Move by a tenth of itself toward the newest gap: a median, without a window.
-			step := d.interval * 0.1
-			d.interval += max(-step, min(step, dt-d.interval))
+	if !d.last.Time.IsZero() {
+		if !s.Time.After(d.last.Time) {
+			return
+		}
+		d.pace(s.Time.Sub(d.last.Time).Seconds())
+		if restarted(&d.last, s) {
+			d.remember()
+			d.restarts++
+			d.begin()
 		}
 	}
-	if d.life.origin.IsZero() {
-		d.life.origin = s.Time
+	if d.clock.origin.IsZero() {
+		d.clock.origin = s.Time
+		d.clock.alloc = s.Or(memwatch.TotalAllocBytes, -1)
 	}
-	t := s.Time.Sub(d.life.origin).Seconds()
-	d.last, d.any = *s, true
-
-	closed := false
-	if gc := s.Or(memwatch.NumGC, -1); gc < 0 || gc != d.lastGC {
-		d.lastGC = gc
-		if v, ok := s.Get(memwatch.LiveHeapBytes); ok {
-			d.heap.add(t, v)
-		} else if v, ok := s.Get(memwatch.HeapAllocBytes); ok && gc < 0 {
-			d.heap.add(t, v)
-		}
-	}
-	closed = d.heap.tick(t) || closed
-	if v, ok := s.Get(memwatch.Goroutines); ok {
-		d.routines.add(t, v)
-	}
-	closed = d.routines.tick(t) || closed
-	if v, ok := offheapOf(s); ok {
-		d.offheap.add(t, v)
-	}
-	closed = d.offheap.tick(t) || closed
-	if closed {
+	d.last = *s
+	d.clock.t = s.Time.Sub(d.clock.origin).Seconds()
+	d.clock.readings++
+	d.collect(s)
+	if d.closes(s) {
 		d.judge()
 	}
 }
 
-// offheapOf is resident memory that the Go runtime does not know of.
-func offheapOf(s *memwatch.Sample) (float64, bool) {
-	rss, ok1 := s.Get(memwatch.RSSBytes)
-	sys, ok2 := s.Get(memwatch.SysBytes)
-	rel, ok3 := s.Get(memwatch.HeapReleasedBytes)
-	return max(0, rss-(sys-rel)), ok1 && ok2 && ok3
+// pace follows the interval between readings: a running median, moved by a
+// tenth of itself toward each gap, so that one long gap hardly counts.
+func (d *Detector) pace(gap float64) {
+	if d.interval == 0 {
+		d.interval = gap
+		return
+	}
+	step := d.interval / 10
+	d.interval += max(-step, min(step, gap-d.interval))
+}
+
+// collect puts a reading's values into the open blocks.
+func (d *Detector) collect(s *memwatch.Sample) {
+	if v, ok := liveOf(s); ok {
+		d.series[liveHeap].pyramid.add(v)
+	}
+	if v, ok := s.Get(memwatch.Goroutines); ok {
+		d.series[goroutines].pyramid.add(v)
+	}
+	if v, ok := s.Get(memwatch.StackInuseBytes); ok {
+		d.series[stackBytes].pyramid.add(v)
+	}
+	if v, ok := offHeapOf(s); ok {
+		d.series[offHeap].pyramid.add(v)
+	}
+	if v, ok := fragmentsOf(s); ok {
+		d.series[fragments].pyramid.add(v)
+	}
+}
+
+// patience is how many readings without a GC a block waits for one: growth
+// outside the heap shows in a process that hardly allocates, too.
+const patience = 40
+
+// closes ends the open blocks when they are full, and reports whether it did.
+func (d *Detector) closes(s *memwatch.Sample) bool {
+	c := &d.clock
+	gc := s.Or(memwatch.NumGC, -1)
+	if c.readings < blockReadings || gc >= 0 && gc == c.gc && c.readings < patience {
+		return false
+	}
+	load := float32(-1)
+	alloc := s.Or(memwatch.TotalAllocBytes, -1)
+	if alloc >= 0 && c.alloc >= 0 && c.t > c.at {
+		load = float32((alloc - c.alloc) / (c.t - c.at))
+	}
+	for i := range d.series {
+		d.series[i].pyramid.closeBlock(c.t, load)
+	}
+	c.readings, c.gc, c.alloc, c.at = 0, gc, alloc, c.t
+	c.closed++
+	return true
+}
+
+// liveOf is the live heap. Before the first GC nothing is known to live; where
+// the runtime tells nothing of its GC, the heap in use is all there is.
+func liveOf(s *memwatch.Sample) (float64, bool) {
+	gc, hasGC := s.Get(memwatch.NumGC)
+	if hasGC && gc == 0 {
+		return 0, false
+	}
+	if v, ok := s.Get(memwatch.LiveHeapBytes); ok {
+		return v, v > 0
+	}
+	return s.Get(memwatch.HeapAllocBytes)
+}
+
+// offHeapOf is resident memory that the runtime does not account for.
+func offHeapOf(s *memwatch.Sample) (float64, bool) {
+	rss, ok := s.Get(memwatch.RSSBytes)
+	sys, okSys := s.Get(memwatch.SysBytes)
+	released, okReleased := s.Get(memwatch.HeapReleasedBytes)
+	return max(0, rss-(sys-released)), ok && okSys && okReleased
+}
+
+// fragmentsOf is memory in heap spans that hold something, but not in objects.
+func fragmentsOf(s *memwatch.Sample) (float64, bool) {
+	inuse, ok := s.Get(memwatch.HeapInuseBytes)
+	alloc, okAlloc := s.Get(memwatch.HeapAllocBytes)
+	return max(0, inuse-alloc), ok && okAlloc
 }
 
 // restarted tells a new process from the old one: its start time changed, or a
 // counter that only rises fell.
 func restarted(old, s *memwatch.Sample) bool {
 	if !old.Start.IsZero() && !s.Start.IsZero() {
-		if d := s.Start.Sub(old.Start); d > 2*time.Second || d < -2*time.Second {
+		// Start times are computed from ticks and wander by a fraction of a second.
+		if gap := s.Start.Sub(old.Start); gap > 2*time.Second || gap < -2*time.Second {
 			return true
 		}
 	}
-	for _, sig := range []memwatch.Signal{memwatch.NumGC, memwatch.TotalAllocBytes, memwatch.Mallocs} {
-		a, ok1 := old.Get(sig)
-		b, ok2 := s.Get(sig)
-		if ok1 && ok2 && b < a {
+	for _, sig := range [...]memwatch.Signal{memwatch.NumGC, memwatch.TotalAllocBytes, memwatch.Mallocs} {
+		a, okA := old.Get(sig)
+		b, okB := s.Get(sig)
+		if okA && okB && b < a {
 			return true
 		}
 	}
 	return false
 }
 
-// ObserveSites takes one profile.
-func (d *Detector) ObserveSites(p *memwatch.Sites) {
-	if d.life.origin.IsZero() {
+// remember keeps, across a restart, where the life that ended had settled, or
+// that it was growing to its end.
+func (d *Detector) remember() {
+	d.previous.watched = 0
+	if d.state.state.Rank() >= memwatch.Suspect.Rank() {
+		d.previous = past{watched: d.state.ev.tr.span}
 		return
 	}
-	t := p.Time.Sub(d.life.origin).Seconds()
+	var buf [levelBlocks]block
+	if w := d.series[liveHeap].pyramid.window(0, minPoints, &buf); len(w) == minPoints {
+		d.previous.plateau = median(w)
+	}
+}
+
+// ObserveSites takes one profile. One that is older than the last of its kind,
+// or comes before any sample, is passed over.
+func (d *Detector) ObserveSites(p *memwatch.Sites) {
+	if d.clock.origin.IsZero() {
+		return
+	}
+	t := p.Time.Sub(d.clock.origin).Seconds()
 	switch p.Kind {
 	case memwatch.HeapProfile:
-		d.sites.add(t, p)
+		if d.heap.add(t, p) {
+			d.grown, d.scratch = d.heap.accumulates(0, d.scratch)
+		}
 	case memwatch.GoroutineProfile:
 		d.stacks.add(t, p)
 	case memwatch.GoroutineLeakProfile:
@@ -137,43 +222,8 @@ func (d *Detector) ObserveSites(p *memwatch.Sites) {
 	}
 }
 
-// State is the present state; the same as Verdict().State, for nothing.
+// State is the present state: Verdict().State without the cost.
 func (d *Detector) State() memwatch.State { return d.state.state }
 
 // Restarts counts the restarts of the process that were seen.
 func (d *Detector) Restarts() int { return d.restarts }
-
-// Wants is what the detector would like to be shown, beside a sample at each
-// interval. Zero means not at all. What a read costs the target is the agent's
-// to weigh: it may always read less.
-type Wants struct {
-	// HeapEvery is the time between heap profiles.
-	HeapEvery time.Duration
-	// GoroutinesEvery is the time between goroutine profiles.
-	GoroutinesEvery time.Duration
-	// GoroutineLeak asks for one goroutineleak profile.
-	GoroutineLeak bool
-}
-
-// Readings between profiles: at the default interval of 10 s this is a heap
-// profile a minute, each 10 s while something grows.
-const (
-	profileEach      = 6
-	goroutinesEach   = 60
-	goroutinesCloser = 3
-)
-
-// Wants says what to read next.
-func (d *Detector) Wants() Wants {
-	interval := time.Duration(d.interval * float64(time.Second))
-	if interval <= 0 {
-		interval = time.Second
-	}
-	w := Wants{HeapEvery: profileEach * interval, GoroutinesEvery: goroutinesEach * interval}
-	if d.state.state.Rank() >= memwatch.Suspect.Rank() {
-		w.HeapEvery = interval
-		w.GoroutinesEvery = goroutinesCloser * interval
-		w.GoroutineLeak = !d.leakRead && d.state.kind == memwatch.KindGoroutine
-	}
-	return w
-}

@@ -2,33 +2,47 @@ package detector
 
 import "slices"
 
+// A block sums up a stretch of readings: at least blockReadings of them, and at
+// least one completed GC. Between two GCs the live heap is not known to change,
+// so a reading without a new cycle is no new evidence; and one GC is a natural
+// clock of a process, for it follows its work.
+const blockReadings = 3
+
+// Each level keeps levelBlocks blocks; four of one level make one of the next.
+// At an interval of 10 s the lowest level reaches back 24 minutes and the
+// highest 4 days.
 const (
-	blockReadings = 3  // readings that a block of the lowest level spans, at least
-	levelBlocks   = 48 // blocks that a level keeps
-	levels        = 5
-	childBlocks   = 4 // blocks of one level that make one of the next
+	levelBlocks = 48
+	levels      = 5
+	childBlocks = 4
 )
 
-// block is the summary of a stretch of readings: when it closed, in seconds of
-// the process's life, and its typical value.
-type block struct{ t, v float64 }
+// block is a stretch of readings: when it closed, in seconds since the process
+// was first seen, its typical value, and the allocation rate beside it.
+type block struct {
+	t    float64
+	v    float64
+	load float32 // bytes allocated per second; negative when unknown
+}
 
-// pyramid keeps a series at many time scales in bounded memory.
+// pyramid keeps one series at many time scales in bounded memory. It starts
+// empty; nothing in it allocates.
 type pyramid struct {
-	open  [8]float64
-	n     int // values in open
-	ticks int // readings since the last close
+	open  [blockReadings + 1]float64
+	n     int
 	level [levels]ring
 }
 
+// ring holds the newest blocks of one level.
 type ring struct {
 	b     [levelBlocks]block
 	n     int // blocks held
 	next  int
-	total int
+	total int // blocks ever
 }
 
-func (p *pyramid) add(_ float64, v float64) {
+// add puts a value into the open block; of many, the newest count.
+func (p *pyramid) add(v float64) {
 	if p.n == len(p.open) {
 		copy(p.open[:], p.open[1:])
 		p.n--
@@ -37,16 +51,14 @@ func (p *pyramid) add(_ float64, v float64) {
 	p.n++
 }
 
-// tick counts a reading and reports whether a block closed.
-func (p *pyramid) tick(t float64) bool {
-	p.ticks++
-	if p.ticks < blockReadings || p.n == 0 {
+// closeBlock ends the open block at t. Its value is the median: one odd reading
+// is not a level. It reports false when the block holds nothing.
+func (p *pyramid) closeBlock(t float64, load float32) bool {
+	if p.n == 0 {
 		return false
 	}
-	s := p.open[:p.n]
-	slices.Sort(s)
-	p.push(0, block{t, s[(len(s)-1)/2]})
-	p.n, p.ticks = 0, 0
+	p.push(0, block{t, lowMedian(p.open[:p.n]), load})
+	p.n = 0
 	return true
 }
 
@@ -56,15 +68,37 @@ func (p *pyramid) push(l int, b block) {
 	r.next = (r.next + 1) % levelBlocks
 	r.n = min(r.n+1, levelBlocks)
 	r.total++
-	if l+1 < levels && r.total%childBlocks == 0 {
-		var kids [childBlocks]float64
-		for i := range kids {
-			kids[i] = r.at(r.n - childBlocks + i).v
-		}
-		slices.Sort(kids[:])
-		p.push(l+1, block{b.t, kids[1]})
+	if l+1 == levels || r.total%childBlocks != 0 {
+		return
 	}
+	var v [childBlocks]float64
+	var t float64
+	var load float32
+	for i := range childBlocks {
+		kid := r.at(r.n - childBlocks + i)
+		v[i] = kid.v
+		t += kid.t / childBlocks
+		load += kid.load / childBlocks
+	}
+	// The lower middle: what the heap falls back to matters, not its peaks.
+	p.push(l+1, block{t, lowMedian(v[:]), load})
 }
 
-// at is the i-th block, oldest first.
+// at is the i-th block held, oldest first.
 func (r *ring) at(i int) block { return r.b[(r.next-r.n+i+levelBlocks)%levelBlocks] }
+
+// window copies the newest n blocks of a level, oldest first, into buf.
+func (p *pyramid) window(l, n int, buf *[levelBlocks]block) []block {
+	r := &p.level[l]
+	n = min(n, r.n)
+	for i := range n {
+		buf[i] = r.at(r.n - n + i)
+	}
+	return buf[:n]
+}
+
+// lowMedian sorts v and returns its median, of two the lower.
+func lowMedian(v []float64) float64 {
+	slices.Sort(v)
+	return v[(len(v)-1)/2]
+}

@@ -1,122 +1,152 @@
 package detector
 
 import (
-	"cmp"
-	"slices"
-	"strings"
+	"math"
 
 	"github.com/zupee/memwatch"
 )
 
-const snapshots = 16
+// Bounds of what is kept of profiles: 16 profiles, and the stacks that held
+// memory in any of them. 5,000 stacks take under 1 MB.
+const (
+	snapshots = 16
+	maxSites  = 20000
+)
 
-type site struct {
-	stack []uint32
-	live  [snapshots]float32
-	now   int64
-	objs  int64
-}
-
+// siteTable keeps, for each stack of one kind of profile, what it held at up to
+// 16 times: dense lately, sparse long ago, so that growth is seen over the last
+// minutes and over the whole life alike.
 type siteTable struct {
-	t      [snapshots]float64
-	n      int
-	stride int
-	seen   int
-	byKey  map[uint64]*site
+	t     [snapshots]float64 // seconds of the process's life
+	n     int                // snapshots held; the newest profile is always the last
+	sites []site
+	index map[uint64]int32
+	// The newest profile's frames, its sampling period, and how often it was read.
 	frames []memwatch.Frame
+	period float64
+	reads  uint32
 }
 
-func newSiteTable() siteTable { return siteTable{byKey: map[uint64]*site{}, stride: 1} }
+// site is the history of one stack.
+type site struct {
+	key   uint64
+	stack []uint32
+	// live is bytes (goroutines: a count); born is objects allocated since the
+	// process started.
+	live, born [snapshots]float32
+	// size is bytes an object, 1 for goroutines.
+	size    float32
+	objects int64
+	read    uint32 // siteTable.reads when last seen
+}
 
-func (s *siteTable) add(t float64, p *memwatch.Sites) {
+// add takes a profile read at t seconds. It reports false when it is out of order.
+func (s *siteTable) add(t float64, p *memwatch.Sites) bool {
 	if s.n > 0 && t <= s.t[s.n-1] {
-		return
+		return false
+	}
+	if s.index == nil {
+		s.index = make(map[uint64]int32, len(p.Sites))
 	}
 	if s.n == snapshots {
-		for i := range snapshots / 2 {
-			s.t[i] = s.t[2*i]
-			for _, x := range s.byKey {
-				x.live[i] = x.live[2*i]
-			}
-		}
-		for _, x := range s.byKey {
-			clear(x.live[snapshots/2:])
-		}
-		s.n = snapshots / 2
-		s.stride *= 2
+		s.thin(t)
 	}
-	keep := s.seen%s.stride == 0
-	s.seen++
-	s.frames = p.Frames
-	for _, x := range s.byKey {
-		x.now, x.objs = 0, 0
-	}
+	s.t[s.n] = t
+	s.n++
+	s.reads++
+	s.frames, s.period = p.Frames, float64(p.PeriodBytes)
 	for i := range p.Sites {
-		in := &p.Sites[i]
-		x, ok := s.byKey[in.Key]
-		if !ok {
-			if len(s.byKey) >= 20000 {
-				continue
-			}
-			x = &site{}
-			s.byKey[in.Key] = x
-		}
-		x.stack = in.Stack
-		x.now, x.objs = in.LiveBytes, in.LiveObjects
-		v := in.LiveBytes
-		if p.Kind != memwatch.HeapProfile {
-			v = in.LiveObjects
-		}
-		if keep {
-			x.live[s.n] = float32(v)
+		if in := &p.Sites[i]; wellFormed(in, len(p.Frames)) {
+			s.put(in, p.Kind)
 		}
 	}
-	if keep {
-		s.t[s.n] = t
-		s.n++
+	return true
+}
+
+// wellFormed guards against profiles that were not made by our own decoder.
+func wellFormed(in *memwatch.Site, frames int) bool {
+	for _, f := range in.Stack {
+		if int(f) >= frames {
+			return false
+		}
+	}
+	return len(in.Stack) > 0 && in.LiveBytes >= 0 && in.LiveObjects >= 0
+}
+
+func (s *siteTable) put(in *memwatch.Site, kind memwatch.ProfileKind) {
+	i, known := s.index[in.Key]
+	if !known {
+		// A stack that never held anything cannot be what grows.
+		if in.LiveObjects == 0 && in.LiveBytes == 0 || !s.room() {
+			return
+		}
+		i = int32(len(s.sites))
+		s.sites = append(s.sites, site{key: in.Key})
+		s.index[in.Key] = i
+	}
+	x, last := &s.sites[i], s.n-1
+	x.stack, x.objects, x.read = in.Stack, in.LiveObjects, s.reads
+	if kind != memwatch.HeapProfile {
+		x.live[last], x.size = float32(in.LiveObjects), 1
+		return
+	}
+	x.live[last], x.born[last] = float32(in.LiveBytes), float32(in.AllocObjects)
+	switch {
+	case in.AllocObjects > 0:
+		x.size = float32(in.AllocBytes) / float32(in.AllocObjects)
+	case in.LiveObjects > 0:
+		x.size = float32(in.LiveBytes) / float32(in.LiveObjects)
 	}
 }
 
-type mover struct {
-	*site
-	growth, slope float64
+// room reports whether one more site fits, after forgetting the empty ones if need be.
+func (s *siteTable) room() bool {
+	if len(s.sites) < maxSites {
+		return true
+	}
+	kept := s.sites[:0]
+	for i := range s.sites {
+		if s.sites[i].live[s.n-1] > 0 || s.n > 1 && s.sites[i].live[s.n-2] > 0 {
+			kept = append(kept, s.sites[i])
+		}
+	}
+	s.sites = kept
+	clear(s.index)
+	for i := range kept {
+		s.index[kept[i].key] = int32(i)
+	}
+	return len(kept) < maxSites
 }
 
-func (s *siteTable) movers() []mover {
-	if s.n < 2 {
-		return nil
-	}
-	var out []mover
-	half := s.n / 2
-	for _, x := range s.byKey {
-		var a, b, ta, tb float64
-		for i := range s.n {
-			if i < half {
-				a += float64(x.live[i]) / float64(half)
-				ta += s.t[i] / float64(half)
-			} else {
-				b += float64(x.live[i]) / float64(s.n-half)
-				tb += s.t[i] / float64(s.n-half)
-			}
+// thin drops the one snapshot that is missed least: the one in the smallest gap,
+// where a gap long ago counts less than the same gap lately.
+func (s *siteTable) thin(now float64) {
+	drop, least := 1, math.Inf(1)
+	life := now - s.t[0]
+	for i := 1; i < s.n; i++ {
+		next := now
+		if i+1 < s.n {
+			next = s.t[i+1]
 		}
-		if g := b - a; g > 0 {
-			out = append(out, mover{x, g, g / max(1e-9, tb-ta)})
+		if gap := (next - s.t[i-1]) / (now - s.t[i] + life/4); gap < least {
+			drop, least = i, gap
 		}
 	}
-	slices.SortFunc(out, func(a, b mover) int {
-		if c := cmp.Compare(b.growth, a.growth); c != 0 {
-			return c
-		}
-		return slices.Compare(a.stack, b.stack)
-	})
-	return out[:min(len(out), 5)]
+	copy(s.t[drop:], s.t[drop+1:s.n])
+	for i := range s.sites {
+		x := &s.sites[i]
+		copy(x.live[drop:], x.live[drop+1:])
+		copy(x.born[drop:], x.born[drop+1:])
+		x.live[snapshots-1], x.born[snapshots-1] = 0, 0
+	}
+	s.n--
 }
 
-func isStd(fn string) bool {
-	pkg, _, _ := strings.Cut(fn, ".")
-	if i := strings.LastIndex(fn, "/"); i >= 0 {
-		head, _, _ := strings.Cut(fn, "/")
-		return !strings.Contains(head, ".")
+// sampled is the chance that one object of the site is in the profile: the
+// runtime takes a sample each period bytes on average.
+func (x *site) sampled(period float64) float64 {
+	if period <= 1 || x.size <= 0 {
+		return 1
 	}
-	return pkg != "main"
+	return -math.Expm1(-float64(x.size) / period)
 }

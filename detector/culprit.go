@@ -1,0 +1,64 @@
+package detector
+
+import (
+	"github.com/zupee/memwatch"
+)
+
+// maxCulprits are named, the surest first.
+const maxCulprits = 5
+
+// culprits names the owners behind the growth.
+func (d *Detector) culprits() []memwatch.Culprit {
+	out := []memwatch.Culprit{}
+	var tables []*siteTable
+	unit := 1.0
+	switch d.state.ev.kind {
+	case memwatch.KindGoroutine:
+		tables = []*siteTable{&d.stacks, &d.heap}
+		unit = d.perGoroutine()
+	case memwatch.KindHeap:
+		tables = []*siteTable{&d.heap}
+	}
+	for _, table := range tables {
+		if table != &d.stacks {
+			unit = 1
+		}
+		for _, g := range table.groups(0) {
+			if len(out) == maxCulprits {
+				return out
+			}
+			if g.growth > 0 && g.gap > 0 {
+				out = append(out, d.culprit(table, &g, unit))
+			}
+		}
+	}
+	return out
+}
+
+func (d *Detector) culprit(table *siteTable, g *group, unit float64) memwatch.Culprit {
+	m := &g.movers[0]
+	c := memwatch.Culprit{Function: g.owner, Certainty: memwatch.Likely}
+	for i, id := range m.stack {
+		f := table.frames[id]
+		c.Stack = append(c.Stack, f)
+		if i == g.at {
+			c.File, c.Line = f.File, f.Line
+		}
+		if c.OwnFrame == "" && isOwn(f) {
+			c.OwnFrame = f.Function
+		}
+	}
+	c.Leaf = c.Stack[0].Function
+	for _, m := range g.movers {
+		c.LiveBytes += int64(float64(m.live[table.n-1]) * unit)
+		c.LiveObjects += m.objects
+	}
+	c.GrowthBytesPerSecond = g.growth * unit / g.gap
+	if total := d.state.ev.tr.slope; total > 0 {
+		c.Share = min(1, c.GrowthBytesPerSecond/total)
+	}
+	if g.growth > accumulateZ*g.sd && g.keeps() >= keepsShare {
+		c.Certainty = memwatch.Certain
+	}
+	return c
+}
