@@ -17,15 +17,20 @@ type group struct {
 	growth float64 // of all stacks
 	sd     float64
 	born   float64 // negative when unknown
-	tr     trend
-	gap    float64 // seconds between the first snapshot looked at and the last
-	held   [snapshots]float64
+	// The same over the later two thirds.
+	late, bornLate float64
+	tr             trend
+	gap            float64 // seconds between the first snapshot looked at and the last
+	held           [snapshots]float64
 }
 
 func (g *group) certain() float64 { return g.growth - 1.64*g.sd }
 
-// keeps is the share of what was allocated that stayed.
-func (g *group) keeps() float64 { return survival(g.growth, g.born) }
+// keeps is the share of what was allocated that stayed, over the whole time or
+// lately, whichever is less: a cache keeps everything until it is full.
+func (g *group) keeps() float64 {
+	return min(survival(g.growth, g.born), survival(g.late, g.bornLate))
+}
 
 // maxMovers bounds the stacks that are looked at closely; a leak of hundreds of
 // stacks has few owners.
@@ -36,7 +41,7 @@ func (s *siteTable) groups(from int) []group {
 	all := s.moves(from)
 	movers := make([]mover, 0, 64)
 	for i := range all {
-		if all[i].growth > 0 && all[i].read == s.reads {
+		if m := &all[i]; m.growth > 0 && m.read == s.reads && m.goesOn() {
 			movers = append(movers, all[i])
 		}
 	}
@@ -46,7 +51,7 @@ func (s *siteTable) groups(from int) []group {
 		return nil
 	}
 	b := newBlame(s.frames, all, movers, s.n-1)
-	index := make(map[string]int)
+	index, taken := make(map[string]int), make(map[uint64]bool, len(movers))
 	var out []group
 	for _, m := range movers {
 		at := b.owner(m.stack)
@@ -58,9 +63,13 @@ func (s *siteTable) groups(from int) []group {
 			out = append(out, group{owner: name, at: at, gap: s.t[s.n-1] - s.t[from]})
 		}
 		out[i].movers = append(out[i].movers, m)
+		s.share(&m, &out[i])
+		taken[m.key] = true
 	}
 	for i := range all {
-		s.share(&all[i], index, out)
+		if g := s.deepest(&all[i], index); g >= 0 && !taken[all[i].key] {
+			s.share(&all[i], &out[g])
+		}
 	}
 	slices.SortFunc(out, func(a, b group) int {
 		return cmp.Or(cmp.Compare(b.certain(), a.certain()), cmp.Compare(b.growth, a.growth), cmp.Compare(a.owner, b.owner))
@@ -68,26 +77,31 @@ func (s *siteTable) groups(from int) []group {
 	return out
 }
 
-// share adds a stack to the deepest of the owners that it goes through.
-func (s *siteTable) share(m *mover, index map[string]int, groups []group) {
+// deepest finds the deepest of the owners that a stack goes through, -1 if none.
+func (s *siteTable) deepest(m *mover, owners map[string]int) int {
 	for _, id := range m.stack {
 		if int(id) >= len(s.frames) {
-			return
+			break
 		}
-		i, ok := index[s.frames[id].Function]
-		if !ok {
-			continue
+		if i, ok := owners[s.frames[id].Function]; ok {
+			return i
 		}
-		g := &groups[i]
-		g.growth += m.growth
-		g.sd = math.Hypot(g.sd, m.sd)
-		if g.born += m.born; m.born < 0 {
-			g.born = -1
-		}
-		for j := range s.n {
-			g.held[j] += float64(m.live[j])
-		}
-		return
+	}
+	return -1
+}
+
+// share adds a stack to a group.
+func (s *siteTable) share(m *mover, g *group) {
+	g.growth += m.growth
+	g.sd = math.Hypot(g.sd, m.sd)
+	g.late += m.late
+	g.born += m.born
+	g.bornLate += m.bornLate
+	if m.born < 0 {
+		g.born, g.bornLate = math.Inf(-1), math.Inf(-1)
+	}
+	for j := range s.n {
+		g.held[j] += float64(m.live[j])
 	}
 }
 

@@ -43,6 +43,7 @@ type past struct {
 	plateau float64
 	// watched is for how many seconds something had been growing when it ended.
 	watched float64
+	blocks  int // the same in blocks
 }
 
 // New makes a detector for one target. cfg must be valid.
@@ -192,9 +193,9 @@ func restarted(old, s *memwatch.Sample) bool {
 // remember keeps, across a restart, where the life that ended had settled, or
 // that it was growing to its end.
 func (d *Detector) remember() {
-	d.previous.watched = 0
+	d.previous.watched, d.previous.blocks = 0, 0
 	if d.state.state.Rank() >= memwatch.Suspect.Rank() {
-		d.previous = past{watched: d.state.ev.tr.span}
+		d.previous = past{watched: d.state.ev.tr.span, blocks: d.state.ev.tr.n}
 		return
 	}
 	var buf [levelBlocks]block

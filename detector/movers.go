@@ -12,6 +12,9 @@ type mover struct {
 	// growth is the rise of a straight line through the snapshots, in bytes
 	// (goroutines: a count); sd its standard deviation from sampling and churn.
 	growth, sd float64
+	// late is the growth over the later two thirds of the time, bornLate what was
+	// allocated then: what grew while the program started, and not since, shows here.
+	late, bornLate float64
 	// born is bytes allocated over the same time; negative when unknown.
 	born float64
 }
@@ -19,10 +22,12 @@ type mover struct {
 // certain is the part of the growth that chance does not explain.
 func (m *mover) certain() float64 { return m.growth - 1.64*m.sd }
 
+// goesOn reports whether the stack still grows: at an even pace, two thirds of
+// the growth are late.
+func (m *mover) goesOn() bool { return m.late >= 0.2*m.growth }
+
 // survival is the share of what was allocated that is still there: near 1 where
 // nothing is ever freed, near 0 where memory comes and goes.
-func (m *mover) survival() float64 { return survival(m.growth, m.born) }
-
 func survival(growth, born float64) float64 {
 	switch {
 	case growth <= 0:
@@ -56,8 +61,13 @@ func (s *siteTable) moves(from int) []mover {
 // count births, the counts held at both ends stand in.
 func (s *siteTable) move(x *site, from int) (mover, bool) {
 	last := s.n - 1
-	m := mover{site: x, born: -1}
+	m := mover{site: x, born: -1, bornLate: -1}
+	later := from
+	for later < s.n-3 && s.t[later] < s.t[from]+(s.t[last]-s.t[from])/3 {
+		later++
+	}
 	m.growth = s.rise(x.live[from:s.n], from)
+	m.late = s.rise(x.live[later:s.n], later)
 	if m.growth == 0 && x.live[last] == 0 {
 		return m, false
 	}
@@ -67,6 +77,7 @@ func (s *siteTable) move(x *site, from int) (mover, bool) {
 	if x.born[last] > 0 {
 		objects := max(0, float64(x.born[last])-float64(x.born[from]))
 		m.born = objects * max(float64(x.size), 1)
+		m.bornLate = max(0, float64(x.born[last])-float64(x.born[later])) * max(float64(x.size), 1)
 		deaths := max(0, m.born-(float64(x.live[last])-float64(x.live[from])))
 		events = (m.born + deaths) / perCount
 	}

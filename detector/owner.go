@@ -45,6 +45,9 @@ func (f flow) kept() float64 {
 const (
 	otherWeight = 0.1
 	otherKept   = 0.5
+	// replaced is the part of the growth that, given up by the other callers,
+	// makes it a replacement.
+	replaced = 0.3
 )
 
 // call is one function calling another; the leaf-most calls nobody.
@@ -80,10 +83,10 @@ func newBlame(frames []memwatch.Frame, all, movers []mover, last int) *blame {
 			}
 			names = append(names, name)
 			live := float64(m.live[last])
-			b.funcs[name] = f.plus(m.growth, m.born, live)
+			b.funcs[name] = f.plus(m.late, m.bornLate, live)
 			if j+1 < len(m.stack) && int(m.stack[j+1]) < len(frames) {
 				c := call{frames[m.stack[j+1]].Function, name}
-				b.calls[c] = b.calls[c].plus(m.growth, m.born, live)
+				b.calls[c] = b.calls[c].plus(m.late, m.bornLate, live)
 			}
 		}
 	}
@@ -105,6 +108,9 @@ func (b *blame) helper(stack []uint32, i int) bool {
 	weight := others.live / max(all.live, 1)
 	if all.born > 0 {
 		weight = max(weight, others.born/all.born)
+	}
+	if others.growth < -replaced*here.growth {
+		return false // what grows here shrinks there: one table, loaded anew
 	}
 	theirs, kept := others.kept(), here.kept()
 	return weight >= otherWeight && min(theirs, kept) < otherKept*max(theirs, kept)

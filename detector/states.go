@@ -12,8 +12,11 @@ import (
 // previous life of the process held explains it. Both end only after several
 // closings without: evidence that comes and goes is no news.
 const (
+	// The evidence for leaking must hold for a tenth of the time it speaks of:
+	// the closings of a long trend are nearly the same test again and again.
+	holdShare     = 0.1
 	suspectHits   = 2
-	leakingHits   = 3
+	leakingHits   = 2
 	suspectMisses = 4
 	leakingMisses = 6
 )
@@ -31,7 +34,8 @@ const (
 type states struct {
 	state        memwatch.State
 	hits, misses int
-	strong, weak int // closings in a row with evidence for leaking, and with less
+	strong, weak int     // closings in a row with evidence for leaking, and with less
+	strongSince  float64 // seconds
 	ev           evidence
 }
 
@@ -72,6 +76,9 @@ func (d *Detector) judge() {
 	st.misses = 0
 	st.ev = ev
 	if ev.strong() {
+		if st.strong == 0 {
+			st.strongSince = d.clock.t
+		}
 		st.strong, st.weak = st.strong+1, 0
 	} else {
 		st.strong, st.weak = 0, st.weak+1
@@ -79,7 +86,7 @@ func (d *Detector) judge() {
 	switch {
 	case st.state == memwatch.Leaking && st.weak >= leakingMisses:
 		st.state = memwatch.Suspect
-	case st.strong >= leakingHits:
+	case st.strong >= leakingHits && d.clock.t-st.strongSince >= holdShare*ev.tr.span:
 		st.state = memwatch.Leaking
 	case st.hits >= suspectHits && st.state != memwatch.Leaking:
 		st.state = memwatch.Suspect
@@ -109,7 +116,7 @@ func (d *Detector) gather() (evidence, bool) {
 		return ev, false
 	}
 	ev.load = len(ev.groups) > 0 || ev.tr.beyondLoad >= loadShare
-	ev.settle = ev.tr.span+d.previous.watched >= max(settleSeconds, lifeShare*d.clock.t) && (ev.tr.n >= settleBlocks || len(ev.groups) > 0)
+	ev.settle = ev.tr.span+d.previous.watched >= max(settleSeconds, lifeShare*d.clock.t) && (ev.tr.n+d.previous.blocks >= settleBlocks || len(ev.groups) > 0)
 	if ev.tr.growth >= float64(d.cfg.LeakThresholdBytes) && ev.tr.growth >= ev.tr.first {
 		ev.settle = true
 	}
