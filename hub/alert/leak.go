@@ -1,0 +1,327 @@
+package alert
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zupee/memwatch"
+)
+
+// maxProfiles is how many captures one alert names; later ones are left out.
+const maxProfiles = 64
+
+// open is an alert that fires.
+type open struct {
+	alert    memwatch.Alert
+	function string // the culprit that names it; "" while there is none
+	members  map[string]*member
+	toldAt   time.Time // of its last event
+}
+
+// member is an instance's part in one alert.
+type member struct {
+	finding finding
+	at      time.Time // of the reading that last said it leaks
+	leaking bool
+	// calmSince and calmReadings count healthy readings in a row.
+	calmSince    time.Time
+	calmReadings int
+	recovered    bool
+	gone         bool
+}
+
+// calm takes a reading that does not show this alert's leak.
+func (m *member) calm(healthy bool, at time.Time, cfg Config) {
+	m.leaking, m.gone = false, false
+	if !healthy {
+		m.calmSince, m.calmReadings, m.recovered = time.Time{}, 0, false
+		return
+	}
+	if m.calmReadings++; m.calmReadings == 1 {
+		m.calmSince = at
+	}
+	if m.calmReadings >= cfg.HealthyReadings || at.Sub(m.calmSince) >= cfg.HealthyFor {
+		m.recovered = true
+	}
+}
+
+// finding is what an instance's newest reading says, of either version.
+type finding struct {
+	state                memwatch.State
+	kind                 memwatch.Kind
+	severity             memwatch.Severity
+	functions            []string
+	verdict              *memwatch.Verdict
+	heapUsedMB, growthMB float64
+}
+
+func findingOf(r *Reading, before finding) finding {
+	f := before
+	f.heapUsedMB, f.growthMB = r.HeapUsedMB, r.MemoryGrowthMB
+	switch {
+	case r.Verdict != nil:
+		v := r.Verdict
+		f.state, f.kind, f.severity, f.verdict = v.State, v.Kind, v.Severity, v
+		f.functions = nil
+		for i := range v.Culprits {
+			if name := v.Culprits[i].Function; name != "" && !slices.Contains(f.functions, name) {
+				f.functions = append(f.functions, name)
+			}
+		}
+		if f.severity.Rank() == 0 {
+			f.severity = memwatch.SeverityInfo
+		}
+	case r.Legacy && r.LeakDetected:
+		// The original says so when the growth has passed its threshold, which
+		// is a warning by the present rule.
+		f = finding{state: memwatch.Leaking, kind: memwatch.KindHeap, severity: memwatch.SeverityWarning, heapUsedMB: f.heapUsedMB, growthMB: f.growthMB}
+	case r.Legacy:
+		f = finding{state: memwatch.Healthy, heapUsedMB: f.heapUsedMB, growthMB: f.growthMB}
+	}
+	return f
+}
+
+// leak enters a leaking instance into the alert that is its own, firing it when
+// there is none.
+func (e *Engine) leak(in *instance) (events []Event) {
+	f := in.finding
+	o := e.match(in)
+	isNew := o == nil
+	if isNew {
+		o = fire(in)
+	}
+	renamed := len(f.functions) > 0 && !slices.Contains(f.functions, o.function)
+	if renamed {
+		o.function = f.functions[0]
+		o.alert.Fingerprint = fingerprint(in.service.name, f.kind, o.function)
+	}
+	for _, other := range slices.Clone(in.service.open) {
+		if m := other.members[in.name]; m != nil && other.alert.Kind == f.kind && other != o {
+			events = append(events, e.also(other, m, in)...)
+		}
+	}
+	joined := e.join(o, in)
+	return append(events, e.tell(o, in.at, isNew, isNew || joined || renamed)...)
+}
+
+// also looks after another alert of the same kind that a leaking instance is in.
+func (e *Engine) also(o *open, m *member, in *instance) []Event {
+	if o.function != "" {
+		if slices.Contains(in.finding.functions, o.function) {
+			m.again(in)
+		}
+		return nil
+	}
+	// It had no culprit, and now is known to be the leak of another alert.
+	if delete(o.members, in.name); len(o.members) == 0 {
+		return []Event{e.resolve(o, in.at, "it is the leak in "+in.finding.functions[0])}
+	}
+	return nil
+}
+
+// again takes a reading that shows this alert's leak.
+func (m *member) again(in *instance) {
+	*m = member{finding: in.finding, at: in.at, leaking: true}
+}
+
+// match finds the open alert that a leaking instance belongs to.
+func (e *Engine) match(in *instance) *open {
+	f := in.finding
+	var mine, listed, blank, first *open
+	for _, o := range in.service.open {
+		if o.alert.Type != memwatch.AlertLeak || o.alert.Kind != f.kind {
+			continue
+		}
+		if len(f.functions) > 0 && o.function == f.functions[0] {
+			return o
+		}
+		known := len(f.functions) == 0 || o.function == "" || slices.Contains(f.functions, o.function)
+		if m := o.members[in.name]; m != nil && mine == nil && (known || len(o.members) == 1 && m.calmReadings == 0) {
+			mine = o
+		}
+		if listed == nil && slices.Contains(f.functions, o.function) {
+			listed = o
+		}
+		if blank == nil && o.function == "" {
+			blank = o
+		}
+		if first == nil {
+			first = o
+		}
+	}
+	switch {
+	case mine != nil:
+		return mine
+	case listed != nil:
+		return listed
+	case blank != nil:
+		return blank
+	case len(f.functions) == 0:
+		return first
+	}
+	return nil
+}
+
+// fire makes a new alert for an instance's leak.
+func fire(in *instance) *open {
+	f := in.finding
+	function := ""
+	if len(f.functions) > 0 {
+		function = f.functions[0]
+	}
+	print := fingerprint(in.service.name, f.kind, function)
+	o := &open{function: function, members: map[string]*member{}, alert: memwatch.Alert{
+		ID: alertID(in.at, print), Type: memwatch.AlertLeak, State: memwatch.AlertFiring, Fingerprint: print,
+		Service: in.service.name, Instances: []string{}, Kind: f.kind, Severity: f.severity,
+		Time: memwatch.Milli(in.at), Profiles: []string{},
+	}}
+	in.service.open = append(in.service.open, o)
+	return o
+}
+
+// join makes an instance a leaking member and reports whether that is news.
+func (e *Engine) join(o *open, in *instance) (news bool) {
+	m := o.members[in.name]
+	if m == nil {
+		m = &member{}
+		o.members[in.name] = m
+	}
+	news = !m.leaking
+	m.again(in)
+	if at, found := slices.BinarySearch(o.alert.Instances, in.name); !found {
+		o.alert.Instances = slices.Insert(o.alert.Instances, at, in.name)
+		news = true
+	}
+	for _, c := range in.captures {
+		news = o.attach(c) || news
+	}
+	return news
+}
+
+// tell brings the alert's words and numbers up to date and makes an event of
+// it, at once when there is news, else now and then.
+func (e *Engine) tell(o *open, at time.Time, isNew, news bool) []Event {
+	before := o.alert
+	if o.alert.Type == memwatch.AlertLeak {
+		o.worst()
+		o.alert.Message = leakMessage(o)
+	}
+	news = news || before.Severity != o.alert.Severity
+	if !news && at.Sub(o.toldAt) < e.cfg.UpdateEvery {
+		return nil
+	}
+	o.toldAt = at
+	o.alert.UpdatedAt = max(o.alert.UpdatedAt, memwatch.Milli(at))
+	return []Event{{Alert: clone(o.alert), New: isNew}}
+}
+
+// worst takes severity and numbers from the member that is worst off. When none
+// leaks any more, the last ones stay.
+func (o *open) worst() {
+	var w *member
+	for _, name := range o.alert.Instances {
+		if m := o.members[name]; m != nil && m.leaking && (w == nil || m.finding.worse(&w.finding)) {
+			w = m
+		}
+	}
+	if w == nil {
+		return
+	}
+	o.alert.Severity, o.alert.Verdict = w.finding.severity, w.finding.verdict
+	o.alert.HeapUsedMB, o.alert.MemoryGrowthMB = w.finding.heapUsedMB, w.finding.growthMB
+}
+
+// worse orders by severity, then by what hurts sooner, then by what grows faster.
+func (f *finding) worse(than *finding) bool {
+	if a, b := f.severity.Rank(), than.severity.Rank(); a != b {
+		return a > b
+	}
+	if f.verdict == nil || than.verdict == nil {
+		return f.verdict != nil
+	}
+	a, b := f.verdict.TimeToLimitSeconds, than.verdict.TimeToLimitSeconds
+	switch {
+	case a != nil && b != nil && *a != *b:
+		return *a < *b
+	case (a == nil) != (b == nil):
+		return a != nil
+	}
+	return f.verdict.GrowthBytesPerSecond.Estimate > than.verdict.GrowthBytesPerSecond.Estimate
+}
+
+// settle resolves an alert that no member holds open any more.
+func (e *Engine) settle(o *open, at time.Time) []Event {
+	gone := true
+	for _, m := range o.members {
+		if !m.gone && !m.recovered {
+			return nil
+		}
+		gone = gone && m.gone
+	}
+	switch {
+	case gone:
+		return []Event{e.resolve(o, at, "its instances are gone for good")}
+	case o.alert.Type == memwatch.AlertDisconnect:
+		return []Event{e.resolve(o, at, "its instances are heard of again")}
+	}
+	return []Event{e.resolve(o, at, "healthy for "+span(e.healthyFor(o)))}
+}
+
+// healthyFor is the shortest healthy stretch among the members.
+func (e *Engine) healthyFor(o *open) time.Duration {
+	shortest := time.Duration(-1)
+	for name, m := range o.members {
+		if m.gone {
+			continue
+		}
+		in := e.instance(o.alert.Service, name)
+		if d := in.at.Sub(m.calmSince); shortest < 0 || d < shortest {
+			shortest = d
+		}
+	}
+	return shortest
+}
+
+// resolve ends an alert.
+func (e *Engine) resolve(o *open, at time.Time, why string) Event {
+	sv := e.services[o.alert.Service]
+	sv.open = slices.DeleteFunc(sv.open, func(x *open) bool { return x == o })
+	a := &o.alert
+	a.State = memwatch.AlertResolved
+	a.ResolvedAt = max(memwatch.Milli(at), a.Time)
+	a.UpdatedAt = max(a.UpdatedAt, a.ResolvedAt)
+	a.Message = resolvedMessage(o, why)
+	return Event{Alert: clone(*a)}
+}
+
+// fingerprint names a leak.
+func fingerprint(service string, kind memwatch.Kind, function string) string {
+	return digest("leak", service, string(kind), function)
+}
+
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// alertID sorts by time and is the same when the same event is decided twice.
+func alertID(at time.Time, fingerprint string) string {
+	return fmt.Sprintf("%012x-%s", max(at.UnixMilli(), 0), fingerprint)
+}
+
+// culpritOf finds the function that an alert's fingerprint was made of.
+func culpritOf(a memwatch.Alert) string {
+	if a.Verdict == nil {
+		return ""
+	}
+	for i := range a.Verdict.Culprits {
+		if f := a.Verdict.Culprits[i].Function; fingerprint(a.Service, a.Kind, f) == a.Fingerprint {
+			return f
+		}
+	}
+	return ""
+}
