@@ -132,7 +132,7 @@ func (s *siteTable) accumulates(from int, scratch []float64) ([]group, []float64
 	var buf [levelBlocks]block
 	var out []group
 	for _, g := range s.groups(from) {
-		if g.growth <= accumulateZ*g.sd || g.keeps() < keepsShare {
+		if g.growth < heapFloor || g.growth <= accumulateZ*g.sd || g.keeps() < keepsShare {
 			continue
 		}
 		g.tr, scratch = measure(s.series(&g, from, &buf), scratch)

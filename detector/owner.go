@@ -109,8 +109,8 @@ func (b *blame) helper(stack []uint32, i int) bool {
 	if all.born > 0 {
 		weight = max(weight, others.born/all.born)
 	}
-	if others.growth < -replaced*here.growth {
-		return false // what grows here shrinks there: one table, loaded anew
+	if others.growth < -replaced*here.growth && others.born >= 0 && others.born < -others.growth {
+		return false // what grows here only shrinks there: one table, loaded anew
 	}
 	theirs, kept := others.kept(), here.kept()
 	return weight >= otherWeight && min(theirs, kept) < otherKept*max(theirs, kept)

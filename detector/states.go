@@ -17,8 +17,8 @@ const (
 	holdShare     = 0.1
 	suspectHits   = 2
 	leakingHits   = 2
-	suspectMisses = 4
-	leakingMisses = 6
+	suspectMisses = 3
+	leakingMisses = 4
 )
 
 // A growth must have been watched for settleSeconds and settleBlocks before it
@@ -65,10 +65,10 @@ func (d *Detector) judge() {
 	}
 	ev, ok := d.gather()
 	if !ok {
-		st.hits, st.strong = 0, 0
+		st.hits, st.strong = max(0, st.hits-1), max(0, st.strong-1)
 		st.misses++
 		if st.state == memwatch.Leaking && st.misses >= leakingMisses || st.state == memwatch.Suspect && st.misses >= suspectMisses {
-			st.state, st.ev = memwatch.Healthy, evidence{}
+			st.state, st.hits, st.strong, st.ev = memwatch.Healthy, 0, 0, evidence{}
 		}
 		return
 	}
@@ -81,7 +81,7 @@ func (d *Detector) judge() {
 		}
 		st.strong, st.weak = st.strong+1, 0
 	} else {
-		st.strong, st.weak = 0, st.weak+1
+		st.strong, st.weak = max(0, st.strong-1), st.weak+1
 	}
 	switch {
 	case st.state == memwatch.Leaking && st.weak >= leakingMisses:

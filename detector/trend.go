@@ -35,15 +35,13 @@ type trend struct {
 // order, Mann-Kendall reaches 3.65.
 const minPoints = 9
 
-// rises is the cheap look before the dear one: the last third lies above the
-// first, and the last point above both.
+// rises is the cheap look before the dear one: the last third lies above the first.
 func rises(b []block) bool {
 	n := len(b)
 	if n < minPoints || b[n-1].t <= b[0].t {
 		return false
 	}
-	head, tail := mean(b[:n/3]), mean(b[n-n/3:])
-	return tail > head && b[n-1].v > head
+	return mean(b[n-n/3:]) > mean(b[:n/3])
 }
 
 // measure looks at a window in full. buf is scratch for n·(n−1)/2 slopes.
