@@ -15,6 +15,10 @@ const Version = 1
 // Subprotocol is offered by agents of version 1 and chosen by hubs that speak it.
 const Subprotocol = "memwatch.v1"
 
+// MaxFrameBytes is the largest frame that a hub reads from an agent; it closes a
+// connection that sends a larger one.
+const MaxFrameBytes = 1 << 20
+
 // MB is what the original's fields with the ending MB count in.
 const MB = 1 << 20
 

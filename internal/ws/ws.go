@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"nhooyr.io/websocket" // Asked for; frozen upstream, its successor is API-compatible: docs/adr/0004.
@@ -33,6 +34,10 @@ const (
 
 // ErrClosed is wrapped by errors of a connection that the other side closed.
 var ErrClosed = errors.New("websocket closed by the other side")
+
+// ErrTooLarge is wrapped by the error of a Read whose frame was above
+// MaxFrameBytes; the connection is closed then.
+var ErrTooLarge = errors.New("frame too large")
 
 // Conn is one connection. Reads come from one goroutine at a time; Write, Ping
 // and Close may be called from any.
@@ -96,6 +101,9 @@ func (c *Conn) Read(ctx context.Context) (Kind, []byte, error) {
 	if err != nil {
 		if code := websocket.CloseStatus(err); code != -1 {
 			return 0, nil, fmt.Errorf("%w: %s", ErrClosed, closeText(err))
+		}
+		if strings.Contains(err.Error(), "read limited at") { // the library has no sentinel for it
+			return 0, nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
 		}
 		return 0, nil, fmt.Errorf("read frame: %w", err)
 	}

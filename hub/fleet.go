@@ -1,0 +1,232 @@
+package hub
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/wire"
+)
+
+// startGrace is how long after a start agents may take to come back before
+// their instances count as disconnected: longer than their longest backoff.
+const startGrace = time.Minute
+
+// name is a target without what is said about it.
+type name struct{ service, instance string }
+
+// fleet is the present state of every service. Its methods may be called from
+// any goroutine; they return what changed, for others to be told.
+type fleet struct {
+	grace, silence time.Duration
+	now            func() time.Time
+
+	mu       sync.RWMutex
+	services map[string]*service
+}
+
+type service struct {
+	name         string
+	registeredAt memwatch.UnixMilli
+	totalAlerts  int
+	open         map[string]bool // ids of the alerts that fire
+	instances    map[string]*instance
+}
+
+// instance is one replica. Times are the hub's; newest is the agent's.
+type instance struct {
+	name     string
+	labels   map[string]string
+	status   wire.Status
+	reason   string
+	heard    time.Time // when anything last came
+	interval time.Duration
+	holders  int       // connections that speak for it
+	left     time.Time // when the last of them ended
+
+	newest  memwatch.UnixMilli // time of the newest reading, failed ones included
+	metrics *wire.Metrics      // the newest with a sample
+	verdict *memwatch.Verdict
+	spark   spark
+}
+
+func newFleet(grace, silence time.Duration, now func() time.Time) *fleet {
+	return &fleet{grace: grace, silence: silence, now: now, services: map[string]*service{}}
+}
+
+// get finds or makes an instance.
+func (f *fleet) get(n name) (*service, *instance) {
+	s := f.services[n.service]
+	if s == nil {
+		s = &service{
+			name: n.service, registeredAt: memwatch.Milli(f.now()),
+			open: map[string]bool{}, instances: map[string]*instance{},
+		}
+		f.services[n.service] = s
+	}
+	i := s.instances[n.instance]
+	if i == nil {
+		i = &instance{name: n.instance, status: wire.Disconnected}
+		s.instances[n.instance] = i
+	}
+	return s, i
+}
+
+// join notes that one more connection speaks for an instance.
+func (f *fleet) join(t memwatch.Target) []wire.ServiceUpdate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, i := f.get(name{t.Service, t.Instance})
+	i.holders++
+	i.heard = f.now()
+	if i.status != wire.Disconnected {
+		return nil
+	}
+	return s.turn(i, wire.Connected, "")
+}
+
+// describe takes what a registration says.
+func (f *fleet) describe(r wire.Registration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, i := f.get(name{r.Service, r.Instance})
+	i.heard = f.now()
+	if r.Labels != nil {
+		i.labels = maps.Clone(r.Labels)
+	}
+}
+
+// leave notes that a connection which spoke for the targets is gone.
+func (f *fleet) leave(targets []memwatch.Target) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range targets {
+		_, i := f.get(name{t.Service, t.Instance})
+		if i.holders--; i.holders == 0 {
+			i.left = f.now()
+		}
+	}
+}
+
+// turn changes an instance's status and says so: for the instance, and for the
+// service when that changes its own.
+func (s *service) turn(i *instance, status wire.Status, reason string) []wire.ServiceUpdate {
+	if i.status == status && i.reason == reason {
+		return nil
+	}
+	before := s.status()
+	i.status, i.reason = status, reason
+	out := []wire.ServiceUpdate{{Service: s.name, Instance: i.name, Status: status, Reason: reason}}
+	if after := s.status(); after != before || len(s.instances) == 1 {
+		out = append(out, wire.ServiceUpdate{Service: s.name, Status: after, Reason: reason})
+	}
+	return out
+}
+
+// status is the best of its instances'.
+func (s *service) status() wire.Status {
+	best := wire.Disconnected
+	for _, i := range s.instances {
+		switch i.status {
+		case wire.Connected:
+			return wire.Connected
+		case wire.Unreachable:
+			best = wire.Unreachable
+		case wire.Disconnected:
+		}
+	}
+	return best
+}
+
+// seen is what a message changed.
+type seen struct {
+	// fresh is false for one that was there already, or is older than the newest.
+	fresh   bool
+	metrics wire.Metrics // to announce; its flat fields follow the present verdict
+	verdict *memwatch.Verdict
+	updates []wire.ServiceUpdate
+}
+
+// see takes a stored message.
+func (f *fleet) see(m wire.Metrics) seen {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, i := f.get(name{m.Service, m.Instance})
+	now := f.now()
+	i.heard = now
+	if m.Timestamp <= i.newest {
+		return seen{}
+	}
+	if gap := time.Duration(m.Timestamp-i.newest) * time.Millisecond; i.newest > 0 && gap < time.Hour {
+		if i.interval == 0 {
+			i.interval = gap
+		}
+		i.interval += (gap - i.interval) / 4
+	}
+	i.newest = m.Timestamp
+	if m.Verdict != nil {
+		i.verdict = m.Verdict
+	}
+	out := seen{fresh: true, verdict: i.verdict}
+	if m.ScrapeError != nil {
+		out.updates = s.turn(i, wire.Unreachable, m.ScrapeError.Message)
+		out.metrics = m
+		return out
+	}
+	out.updates = s.turn(i, wire.Connected, "")
+	if m.V > 0 && i.verdict != nil { // what is not repeated still holds
+		m.LeakDetected = i.verdict.State == memwatch.Leaking
+		m.MemoryGrowthMB = i.verdict.GrowthBytes / wire.MB
+	}
+	reading := m.Reading()
+	if m.Sample == nil {
+		m.Sample = &reading
+	}
+	i.spark.add(&reading)
+	out.metrics = m
+	m.Verdict = nil // it is kept beside
+	i.metrics = &m
+	return out
+}
+
+// sweep finds the instances that are gone: their agent's connection ended and
+// nobody took over within the grace, or nothing came for too long.
+func (f *fleet) sweep() []wire.ServiceUpdate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	var out []wire.ServiceUpdate
+	for _, s := range f.services {
+		for _, i := range s.instances {
+			if i.status == wire.Disconnected {
+				continue
+			}
+			switch silent := max(f.silence, 4*i.interval); {
+			case i.holders == 0 && now.Sub(i.left) >= f.grace:
+				out = append(out, s.turn(i, wire.Disconnected, "its agent is gone")...)
+			case now.Sub(i.heard) >= silent:
+				out = append(out, s.turn(i, wire.Disconnected, "nothing heard for "+silent.Round(time.Second).String())...)
+			}
+		}
+	}
+	return out
+}
+
+// alerted counts an alert for its service.
+func (f *fleet) alerted(a memwatch.Alert, began bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.services[a.Service]
+	if s == nil {
+		return
+	}
+	if began {
+		s.totalAlerts++
+	}
+	if a.State == memwatch.AlertFiring {
+		s.open[a.ID] = true
+	} else {
+		delete(s.open, a.ID)
+	}
+}

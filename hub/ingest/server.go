@@ -1,0 +1,156 @@
+package ingest
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/internal/ws"
+	"github.com/zupee/memwatch/wire"
+)
+
+// Sink takes what is sent, checked. Its methods are called from many goroutines
+// at once; an error means that nothing was taken and that the agent is to send
+// the same again later.
+type Sink interface {
+	// Join says that one more connection speaks for the target.
+	Join(t memwatch.Target)
+	// Leave says that a connection which had joined these targets is gone.
+	Leave(targets []memwatch.Target)
+	// Register returns when what the registration says of its target is durable.
+	// A repeated one is no error.
+	Register(ctx context.Context, r wire.Registration) error
+	// Readings returns when all are durable. A repeated one is no error.
+	Readings(ctx context.Context, messages []wire.Metrics) error
+	// Snapshot returns when the message is durable. If it has a Capture, its
+	// bytes are complete in Blobs. A repeated one is no error.
+	Snapshot(ctx context.Context, s wire.Snapshot) error
+}
+
+// Blobs keeps the bytes of profiles under their SHA-256, in hex.
+type Blobs interface {
+	// Has reports whether all bytes are there, durable and checked.
+	Has(ctx context.Context, sha256 string) (bool, error)
+	// Create starts a profile of size bytes.
+	Create(ctx context.Context, sha256 string, size int64) (Upload, error)
+}
+
+// Upload is one profile on its way in. It is used by one goroutine.
+type Upload interface {
+	io.Writer
+	// Commit makes the bytes durable under their SHA-256; corrupt means that
+	// they are not the bytes that were announced, and are gone.
+	Commit(ctx context.Context) (corrupt bool, err error)
+	// Abort forgets them. It does nothing after Commit.
+	Abort()
+}
+
+// Server serves agents. It is an http.Handler for upgrade requests.
+type Server struct {
+	cfg     Config
+	sink    Sink
+	blobs   Blobs
+	logger  *slog.Logger
+	metrics metrics
+	now     func() time.Time
+	inWork  chan struct{}
+
+	mu       sync.Mutex
+	closed   bool
+	sessions map[*session]struct{}
+	wg       sync.WaitGroup
+}
+
+// New makes a server; reg gets its counters.
+func New(cfg Config, sink Sink, blobs Blobs, logger *slog.Logger, reg prometheus.Registerer) *Server {
+	return &Server{
+		cfg: cfg, sink: sink, blobs: blobs, logger: logger, metrics: newMetrics(reg), now: time.Now,
+		inWork: make(chan struct{}, maxInWork), sessions: map[*session]struct{}{},
+	}
+}
+
+// Agents is the number of agents connected.
+func (s *Server) Agents() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// ServeHTTP upgrades the request and serves the agent until the connection ends.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	sess := &session{server: s, cancel: cancel, instance: host(r.RemoteAddr), joined: map[name]bool{}, uploads: map[string]*upload{}}
+	if !s.enter(sess) {
+		s.metrics.refused.WithLabelValues("connections").Inc()
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "too many agents, or the hub is stopping: try again", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.leave(sess)
+	conn, err := ws.Accept(w, r, ws.AcceptOptions{Subprotocols: []string{wire.Subprotocol}, MaxFrameBytes: wire.MaxFrameBytes})
+	if err != nil {
+		s.metrics.refused.WithLabelValues("handshake").Inc()
+		s.logger.Debug("agent refused", "remote", r.RemoteAddr, "error", err)
+		return
+	}
+	sess.start(conn, s.logger.With("remote", r.RemoteAddr))
+	sess.serve(ctx)
+}
+
+func host(addr string) string {
+	if h, _, err := net.SplitHostPort(addr); err == nil {
+		return h
+	}
+	return addr
+}
+
+func (s *Server) enter(sess *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.sessions) >= s.cfg.MaxAgents {
+		return false
+	}
+	s.sessions[sess] = struct{}{}
+	s.wg.Add(1)
+	s.metrics.agents.Inc()
+	return true
+}
+
+func (s *Server) leave(sess *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, sess)
+	s.metrics.agents.Dec()
+	s.wg.Done()
+}
+
+// Close tells every agent that the hub goes away, lets the frames in work be
+// answered, and waits for all; when ctx ends first, it cuts them off. Agents
+// that come later are refused.
+func (s *Server) Close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	var goodbyes sync.WaitGroup
+	for sess := range s.sessions {
+		goodbyes.Go(sess.goodbye)
+	}
+	s.mu.Unlock()
+	cut := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for sess := range s.sessions {
+			sess.cancel()
+		}
+	})
+	defer cut()
+	s.wg.Wait()
+	goodbyes.Wait()
+}

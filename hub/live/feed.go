@@ -1,0 +1,166 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/wire"
+)
+
+// Feed takes events and serves them to browsers. All methods may be called
+// from any goroutine, and none waits for a browser.
+type Feed struct {
+	cfg     Config
+	version string
+	logger  *slog.Logger
+	metrics metrics
+
+	mu      sync.Mutex
+	log     *log
+	seq     uint64
+	changed chan struct{} // closed at the next event
+	clients int
+	closed  bool
+	nextID  uint64
+	cancels map[uint64]context.CancelFunc // of the connections
+
+	stop chan struct{} // closed by Close
+	wg   sync.WaitGroup
+}
+
+// New makes a feed whose sequence numbers continue above those of any earlier
+// run: they start at the time in microseconds. Version is told to browsers.
+func New(cfg Config, version string, logger *slog.Logger, reg prometheus.Registerer) *Feed {
+	return &Feed{
+		cfg: cfg, version: version, logger: logger, metrics: newMetrics(reg),
+		log: newLog(), seq: uint64(time.Now().UnixMicro()), //nolint:gosec // after 1970
+		changed: make(chan struct{}), cancels: map[uint64]context.CancelFunc{}, stop: make(chan struct{}),
+	}
+}
+
+// Reading announces a stored reading. A nil Verdict means as before.
+func (f *Feed) Reading(m wire.Metrics) {
+	m.Type = wire.TypeMetricsUpdate
+	k := key{m.Service, m.Instance, m.Verdict != nil}
+	f.publish(k, func(seq uint64) any { return wire.MetricsUpdate{Metrics: m, Seq: seq} })
+}
+
+// Alert announces a saved alert: a leakAlert when it began, else an alertUpdate.
+func (f *Feed) Alert(a memwatch.Alert, began bool) {
+	t := wire.TypeAlertUpdate
+	if began {
+		t = wire.TypeLeakAlert
+	}
+	f.publish(key{}, func(seq uint64) any { return wire.AlertEvent{Type: t, Seq: seq, Alert: a} })
+}
+
+// Status announces that a service or instance came or went.
+func (f *Feed) Status(u wire.ServiceUpdate) {
+	u.Type = wire.TypeServiceUpdate
+	f.publish(key{}, func(seq uint64) any { u.Seq = seq; return u })
+}
+
+// Profile announces a capture that can be fetched.
+func (f *Feed) Profile(c memwatch.Capture) {
+	f.publish(key{}, func(seq uint64) any {
+		return wire.ProfileSaved{Type: wire.TypeProfileSaved, Seq: seq, Profile: c}
+	})
+}
+
+// Clients is the number of browsers connected.
+func (f *Feed) Clients() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.clients
+}
+
+func (f *Feed) publish(k key, message func(seq uint64) any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seq++
+	if f.clients == 0 {
+		return // whoever comes next starts after this one
+	}
+	b, err := json.Marshal(message(f.seq))
+	if err != nil { // a number that JSON cannot say; nothing else can fail
+		f.metrics.unencodable.Inc()
+		f.logger.Error("event cannot be encoded", "service", k.service, "error", err)
+		return
+	}
+	f.log.add(&event{seq: f.seq, at: time.Now(), key: k, json: b})
+	f.metrics.events.Inc()
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// enter counts a browser in and says where it starts.
+func (f *Feed) enter() (cursor uint64, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || f.clients >= f.cfg.MaxClients {
+		return 0, false
+	}
+	if f.clients == 0 {
+		f.log = newLog() // events passed unseen: nothing older is complete
+	}
+	f.clients++
+	f.wg.Add(1)
+	f.metrics.clients.Inc()
+	return f.seq, true
+}
+
+func (f *Feed) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.clients--
+	f.metrics.clients.Dec()
+	f.wg.Done()
+}
+
+// take is log.since under the lock, with the channel that tells of more.
+func (f *Feed) take(cursor uint64, wanted func(*event) bool, dst []*event) (_ []*event, next uint64, ok bool, more <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dst, next, ok = f.log.since(cursor, wanted, dst)
+	return dst, next, ok, f.changed
+}
+
+// track lets Close end a connection that does not end by itself.
+func (f *Feed) track(cancel context.CancelFunc) (untrack func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.nextID++
+	id := f.nextID
+	f.cancels[id] = cancel
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.cancels, id)
+	}
+}
+
+// Close tells every browser that the hub goes away and waits for them; when ctx
+// ends first, it cuts them off. Browsers that come later are refused.
+func (f *Feed) Close(ctx context.Context) {
+	f.mu.Lock()
+	if !f.closed {
+		f.closed = true
+		close(f.stop)
+	}
+	f.mu.Unlock()
+	cut := context.AfterFunc(ctx, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, cancel := range f.cancels {
+			cancel()
+		}
+	})
+	defer cut()
+	f.wg.Wait()
+}
