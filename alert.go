@@ -26,11 +26,13 @@ type Alert struct {
 	Type  AlertType  `json:"type"`
 	State AlertState `json:"state"`
 	// Fingerprint names the leak: the same service, kind and culprit is the same alert.
-	Fingerprint string   `json:"fingerprint"`
-	Service     string   `json:"service"`
-	Instances   []string `json:"instances"`
-	Kind        Kind     `json:"kind,omitempty"`
-	Severity    Severity `json:"severity"`
+	Fingerprint string `json:"fingerprint"`
+	// Culprit is the function that names a leak; "" while none is known.
+	Culprit   string   `json:"culprit,omitempty"`
+	Service   string   `json:"service"`
+	Instances []string `json:"instances"`
+	Kind      Kind     `json:"kind,omitempty"`
+	Severity  Severity `json:"severity"`
 	// Message is the one sentence to read.
 	Message string `json:"message"`
 	// Time is when it fired.

@@ -75,9 +75,6 @@ func (e *Engine) Restore(alerts []memwatch.Alert) {
 		}
 		sv := e.service(a.Service)
 		o := &open{alert: clone(a), members: map[string]*member{}, toldAt: a.UpdatedAt.Time()}
-		if a.Type == memwatch.AlertLeak {
-			o.function = culpritOf(a)
-		}
 		for _, name := range a.Instances {
 			e.instance(a.Service, name)
 			o.members[name] = &member{leaking: true, finding: finding{
@@ -130,13 +127,12 @@ func (e *Engine) Reading(r Reading) []Event {
 			continue
 		}
 		// Leaking elsewhere is calm here.
-		leaked := m.leaking
 		m.calm(in.finding.state == memwatch.Healthy || in.finding.state == memwatch.Leaking, in.at, e.cfg)
-		end := e.settle(o, in.at)
-		if end == nil && leaked {
-			end = e.tell(o, in.at, false, false) // the worst may be another now
+		if end := e.settle(o, in.at); end != nil {
+			events = append(events, end...)
+		} else if severity := o.alert.Severity; o.worst() != severity {
+			events = append(events, e.tell(o, in.at, false, true)...)
 		}
-		events = append(events, end...)
 	}
 	return events
 }

@@ -16,10 +16,9 @@ const maxProfiles = 64
 
 // open is an alert that fires.
 type open struct {
-	alert    memwatch.Alert
-	function string // the culprit that names it; "" while there is none
-	members  map[string]*member
-	toldAt   time.Time // of its last event
+	alert   memwatch.Alert
+	members map[string]*member
+	toldAt  time.Time // of its last event
 }
 
 // member is an instance's part in one alert.
@@ -94,10 +93,10 @@ func (e *Engine) leak(in *instance) (events []Event) {
 	if isNew {
 		o = fire(in)
 	}
-	renamed := len(f.functions) > 0 && !slices.Contains(f.functions, o.function)
+	renamed := len(f.functions) > 0 && !slices.Contains(f.functions, o.alert.Culprit)
 	if renamed {
-		o.function = f.functions[0]
-		o.alert.Fingerprint = fingerprint(in.service.name, f.kind, o.function)
+		o.alert.Culprit = f.functions[0]
+		o.alert.Fingerprint = fingerprint(in.service.name, f.kind, o.alert.Culprit)
 	}
 	for _, other := range slices.Clone(in.service.open) {
 		if m := other.members[in.name]; m != nil && other.alert.Kind == f.kind && other != o {
@@ -110,8 +109,8 @@ func (e *Engine) leak(in *instance) (events []Event) {
 
 // also looks after another alert of the same kind that a leaking instance is in.
 func (e *Engine) also(o *open, m *member, in *instance) []Event {
-	if o.function != "" {
-		if slices.Contains(in.finding.functions, o.function) {
+	if o.alert.Culprit != "" {
+		if slices.Contains(in.finding.functions, o.alert.Culprit) {
 			m.again(in)
 		}
 		return nil
@@ -136,17 +135,17 @@ func (e *Engine) match(in *instance) *open {
 		if o.alert.Type != memwatch.AlertLeak || o.alert.Kind != f.kind {
 			continue
 		}
-		if len(f.functions) > 0 && o.function == f.functions[0] {
+		if len(f.functions) > 0 && o.alert.Culprit == f.functions[0] {
 			return o
 		}
-		known := len(f.functions) == 0 || o.function == "" || slices.Contains(f.functions, o.function)
+		known := len(f.functions) == 0 || o.alert.Culprit == "" || slices.Contains(f.functions, o.alert.Culprit)
 		if m := o.members[in.name]; m != nil && mine == nil && (known || len(o.members) == 1 && m.calmReadings == 0) {
 			mine = o
 		}
-		if listed == nil && slices.Contains(f.functions, o.function) {
+		if listed == nil && slices.Contains(f.functions, o.alert.Culprit) {
 			listed = o
 		}
-		if blank == nil && o.function == "" {
+		if blank == nil && o.alert.Culprit == "" {
 			blank = o
 		}
 		if first == nil {
@@ -174,8 +173,8 @@ func fire(in *instance) *open {
 		function = f.functions[0]
 	}
 	print := fingerprint(in.service.name, f.kind, function)
-	o := &open{function: function, members: map[string]*member{}, alert: memwatch.Alert{
-		ID: alertID(in.at, print), Type: memwatch.AlertLeak, State: memwatch.AlertFiring, Fingerprint: print,
+	o := &open{members: map[string]*member{}, alert: memwatch.Alert{
+		ID: alertID(in.at, print), Type: memwatch.AlertLeak, State: memwatch.AlertFiring, Fingerprint: print, Culprit: function,
 		Service: in.service.name, Instances: []string{}, Kind: f.kind, Severity: f.severity,
 		Time: memwatch.Milli(in.at), Profiles: []string{},
 	}}
@@ -219,20 +218,20 @@ func (e *Engine) tell(o *open, at time.Time, isNew, news bool) []Event {
 	return []Event{{Alert: clone(o.alert), New: isNew}}
 }
 
-// worst takes severity and numbers from the member that is worst off. When none
-// leaks any more, the last ones stay.
-func (o *open) worst() {
+// worst takes severity and numbers from the member that is worst off, and
+// answers the severity. When none leaks any more, the last ones stay.
+func (o *open) worst() memwatch.Severity {
 	var w *member
 	for _, name := range o.alert.Instances {
 		if m := o.members[name]; m != nil && m.leaking && (w == nil || m.finding.worse(&w.finding)) {
 			w = m
 		}
 	}
-	if w == nil {
-		return
+	if w != nil {
+		o.alert.Severity, o.alert.Verdict = w.finding.severity, w.finding.verdict
+		o.alert.HeapUsedMB, o.alert.MemoryGrowthMB = w.finding.heapUsedMB, w.finding.growthMB
 	}
-	o.alert.Severity, o.alert.Verdict = w.finding.severity, w.finding.verdict
-	o.alert.HeapUsedMB, o.alert.MemoryGrowthMB = w.finding.heapUsedMB, w.finding.growthMB
+	return o.alert.Severity
 }
 
 // worse orders by severity, then by what hurts sooner, then by what grows faster.
@@ -311,17 +310,4 @@ func digest(parts ...string) string {
 // alertID sorts by time and is the same when the same event is decided twice.
 func alertID(at time.Time, fingerprint string) string {
 	return fmt.Sprintf("%012x-%s", max(at.UnixMilli(), 0), fingerprint)
-}
-
-// culpritOf finds the function that an alert's fingerprint was made of.
-func culpritOf(a memwatch.Alert) string {
-	if a.Verdict == nil {
-		return ""
-	}
-	for i := range a.Verdict.Culprits {
-		if f := a.Verdict.Culprits[i].Function; fingerprint(a.Service, a.Kind, f) == a.Fingerprint {
-			return f
-		}
-	}
-	return ""
 }

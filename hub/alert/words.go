@@ -30,8 +30,8 @@ func leakMessage(o *open) string {
 	var b strings.Builder
 	leaks, _ := leakWords(o.alert.Kind)
 	fmt.Fprintf(&b, "%s %s", o.alert.Service, leaks)
-	if o.function != "" {
-		fmt.Fprintf(&b, " in %s", o.function)
+	if o.alert.Culprit != "" {
+		fmt.Fprintf(&b, " in %s", o.alert.Culprit)
 	}
 	if n := len(o.alert.Instances); n > 1 {
 		fmt.Fprintf(&b, " on %d instances", n)
@@ -62,8 +62,8 @@ func resolvedMessage(o *open, why string) string {
 	}
 	_, noLonger := leakWords(o.alert.Kind)
 	where := ""
-	if o.function != "" {
-		where = " in " + o.function
+	if o.alert.Culprit != "" {
+		where = " in " + o.alert.Culprit
 	}
 	return fmt.Sprintf("%s %s%s: %s", o.alert.Service, noLonger, where, why)
 }
