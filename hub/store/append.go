@@ -117,8 +117,9 @@ func (t *txn) touch(sr *series) *slot {
 	return &t.slots[sr.slot-1]
 }
 
-// lookup finds a series, making it when there is none.
-func (t *txn) lookup(ctx context.Context, tg target) (*series, error) {
+// lookup finds a series, making it when there is none, first seen at that time
+// in milliseconds.
+func (t *txn) lookup(ctx context.Context, tg target, first int64) (*series, error) {
 	if sr := t.store.series[tg]; sr != nil && !sr.gone {
 		return sr, nil
 	}
@@ -126,7 +127,7 @@ func (t *txn) lookup(ctx context.Context, tg target) (*series, error) {
 		return sr, nil
 	}
 	sr := &series{id: t.nextInstance, target: tg}
-	if _, err := t.tx.ExecContext(ctx, "INSERT INTO instances (id, service, instance) VALUES (?, ?, ?)", sr.id, tg.service, tg.instance); err != nil {
+	if _, err := t.tx.ExecContext(ctx, "INSERT INTO instances (id, service, instance, first_seen) VALUES (?, ?, ?, ?)", sr.id, tg.service, tg.instance, first); err != nil {
 		return nil, fmt.Errorf("add instance %s/%s: %w", tg.service, tg.instance, err)
 	}
 	t.nextInstance++
@@ -139,13 +140,13 @@ func (t *txn) lookup(ctx context.Context, tg target) (*series, error) {
 
 // append adds one reading to its open chunk and to the journal row.
 func (t *txn) append(ctx context.Context, r *Reading) error {
-	sr, err := t.lookup(ctx, target{r.Service, r.Instance})
+	ms := r.Sample.Time.UnixMilli()
+	sr, err := t.lookup(ctx, target{r.Service, r.Instance}, ms)
 	if err != nil {
 		return err
 	}
 	sl := t.touch(sr)
 	st := &sl.state
-	ms := r.Sample.Time.UnixMilli()
 	if ms <= st.last {
 		known, err := t.knows(ctx, sl, ms)
 		if err != nil {

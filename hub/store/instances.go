@@ -16,8 +16,8 @@ type Instance struct {
 	Labels            map[string]string
 	// Agent is the version of the memwatchd that watches it; "" for version 0.
 	Agent string
-	// FirstSeen and LastSeen are by the hub's clock; where nothing said so, the
-	// times of the first and newest reading.
+	// FirstSeen and LastSeen are by the hub's clock; where nothing said so, and
+	// where they are later, the times of the first and newest reading.
 	FirstSeen, LastSeen time.Time
 }
 
@@ -43,7 +43,7 @@ func (s *Store) UpsertInstance(ctx context.Context, in Instance) error {
 	}
 	first, last := memwatch.Milli(in.FirstSeen), memwatch.Milli(in.LastSeen)
 	return s.do(ctx, 1, func(ctx context.Context, t *txn) error {
-		sr, err := t.lookup(ctx, target{in.Service, in.Instance})
+		sr, err := t.lookup(ctx, target{in.Service, in.Instance}, int64(first))
 		if err != nil {
 			return err
 		}
@@ -75,7 +75,7 @@ func (s *Store) SaveVerdict(ctx context.Context, service, instance string, at ti
 		return fmt.Errorf("verdict on %s/%s: %w", service, instance, err)
 	}
 	return s.do(ctx, 1, func(ctx context.Context, t *txn) error {
-		sr, err := t.lookup(ctx, target{service, instance})
+		sr, err := t.lookup(ctx, target{service, instance}, int64(memwatch.Milli(at)))
 		if err != nil {
 			return err
 		}
@@ -170,9 +170,6 @@ func (s *Store) fillLast(ctx context.Context, st *InstanceState) error {
 	}
 	last := *st.Last // lets go of the others
 	st.Last = &last
-	if st.FirstSeen.IsZero() {
-		st.FirstSeen = newest[0].Time
-	}
 	if st.LastSeen.Before(last.Time) {
 		st.LastSeen = last.Time
 	}

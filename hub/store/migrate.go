@@ -11,6 +11,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/zupee/memwatch/hub/store/chunk"
 )
 
 //go:embed migrations/*.sql
@@ -28,7 +30,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 	current, newest, err := provider.GetVersions(ctx)
 	if err != nil {
-		return err
+		return diagnose(ctx, db, err)
 	}
 	if current > newest {
 		return fmt.Errorf("%w: it has version %d and this memwatch-hub knows up to %d: run the newer memwatch-hub, or restore a backup of before the upgrade", ErrNewer, current, newest)
@@ -37,6 +39,19 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("migrate from version %d to %d: %w", current, newest, err)
 	}
 	return nil
+}
+
+// diagnose finds out whether an error that does not say so comes from damage.
+func diagnose(ctx context.Context, db *sql.DB, err error) error {
+	var answer string
+	if e := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&answer); e != nil || answer == "ok" {
+		return errors.Join(err, e)
+	}
+	return corrupt(answer)
+}
+
+func corrupt(where string) error {
+	return fmt.Errorf("%w: %s: restore a backup, or move the file away to begin anew", ErrCorrupt, where)
 }
 
 // check finds damage before it spreads. It reads every table but the chunks,
@@ -48,7 +63,7 @@ func (s *Store) check(ctx context.Context) error {
 			return fmt.Errorf("check table %s: %w", table, err)
 		}
 		if answer != "ok" {
-			return fmt.Errorf("%w: check table %s: %s: restore a backup, or move the file away to begin anew", ErrCorrupt, table, answer)
+			return corrupt("table " + table + ": " + answer)
 		}
 	}
 	return nil
@@ -67,4 +82,32 @@ func explain(err error) error {
 		return fmt.Errorf("%w: restore a backup, or move the file away to begin anew (%w)", ErrCorrupt, err)
 	}
 	return err
+}
+
+// Check reads the whole database and answers ErrCorrupt, with the place, when
+// any of it is damaged. It takes as long as reading the file does.
+func (s *Store) Check(ctx context.Context) error {
+	var answer string
+	if err := s.read.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&answer); err != nil {
+		return fmt.Errorf("check database: %w", explain(err))
+	}
+	if answer != "ok" {
+		return corrupt(answer)
+	}
+	rows, err := s.read.QueryContext(ctx, "SELECT id, data FROM chunks")
+	if err != nil {
+		return fmt.Errorf("check database: %w", explain(err))
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id int64
+		var data sql.RawBytes
+		if err := rows.Scan(&id, &data); err != nil {
+			return fmt.Errorf("check database: %w", explain(err))
+		}
+		if _, err := chunk.Times(nil, data); err != nil {
+			return corrupt(fmt.Sprintf("chunk %d: %v", id, err))
+		}
+	}
+	return explain(rows.Err())
 }

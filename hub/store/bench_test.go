@@ -1,0 +1,206 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store"
+)
+
+// integers are the signals of the comparison: twenty whole numbers, as a table
+// of plain rows would hold them.
+var integers = []memwatch.Signal{
+	memwatch.LiveHeapBytes, memwatch.HeapAllocBytes, memwatch.HeapInuseBytes, memwatch.HeapIdleBytes, memwatch.HeapReleasedBytes,
+	memwatch.HeapSysBytes, memwatch.HeapObjects, memwatch.StackInuseBytes, memwatch.SysBytes, memwatch.BuckHashSysBytes,
+	memwatch.GCSysBytes, memwatch.NextGCBytes, memwatch.NumGC, memwatch.TotalAllocBytes, memwatch.Mallocs,
+	memwatch.Frees, memwatch.Goroutines, memwatch.RSSBytes, memwatch.CgroupBytes, memwatch.LimitBytes,
+}
+
+// fleet makes the readings of a fleet, a tick of all instances at a time.
+type fleet struct {
+	rng   *rand.Rand
+	ticks int
+	last  [][]float64
+}
+
+func newFleet(instances int) *fleet {
+	f := &fleet{rng: rand.New(rand.NewPCG(7, 7)), last: make([][]float64, instances)}
+	for i := range f.last {
+		f.last[i] = make([]float64, len(integers))
+		for j := range f.last[i] {
+			f.last[i][j] = math.Floor(f.rng.Float64() * 1e8)
+		}
+	}
+	return f
+}
+
+// tick moves every instance on by ten seconds.
+func (f *fleet) tick(dst []store.Reading) []store.Reading {
+	f.ticks++
+	for i, last := range f.last {
+		r := store.Reading{Service: "bench", Instance: "instance-" + strconv.Itoa(i)}
+		r.Sample.Time = t0.Add(time.Duration(f.ticks)*10*time.Second + time.Duration(f.rng.IntN(5))*time.Millisecond)
+		r.Sample.Start = t0
+		for j, sig := range integers {
+			switch {
+			case sig.Info().Cumulative:
+				last[j] += float64(f.rng.IntN(200_000))
+			case sig == memwatch.HeapInuseBytes || sig == memwatch.HeapIdleBytes || sig == memwatch.StackInuseBytes || sig == memwatch.HeapReleasedBytes:
+				last[j] = math.Max(0, 8192*(math.Floor(last[j]/8192)+float64(f.rng.IntN(401)-200)))
+			case sig == memwatch.RSSBytes || sig == memwatch.CgroupBytes:
+				last[j] = math.Max(0, 4096*(math.Floor(last[j]/4096)+float64(f.rng.IntN(201)-100)))
+			case sig == memwatch.Goroutines:
+				last[j] = float64(100 + f.rng.IntN(50))
+			case sig == memwatch.LiveHeapBytes || sig == memwatch.HeapAllocBytes || sig == memwatch.NextGCBytes || sig == memwatch.HeapObjects:
+				last[j] = math.Max(0, last[j]+float64(f.rng.IntN(2_000_001)-1_000_000))
+			} // the others stand still, as they mostly do
+			r.Sample.Set(sig, last[j])
+		}
+		dst = append(dst, r)
+	}
+	return dst
+}
+
+// written is what this process has handed to write(2), in bytes.
+func written(b *testing.B) int64 {
+	b.Helper()
+	data, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		b.Skip("no /proc/self/io: the bytes written cannot be counted here")
+	}
+	for line := range bytes.Lines(data) {
+		if rest, ok := bytes.CutPrefix(line, []byte("wchar:")); ok {
+			n, err := strconv.ParseInt(string(bytes.TrimSpace(rest)), 10, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return n
+		}
+	}
+	b.Fatal("/proc/self/io has no wchar")
+	return 0
+}
+
+const benchInstances = 1000
+
+// BenchmarkAppend stores ticks of 1,000 instances, one commit each, in chunks
+// and, to compare, as plain rows clustered by instance and time.
+//
+//	go test -run - -bench Append -benchtime 600x ./hub/store
+func BenchmarkAppend(b *testing.B) {
+	for _, into := range []struct {
+		name string
+		open func(b *testing.B, path string) (appendTick func([]store.Reading) error, done func() error)
+	}{{"chunks", chunks}, {"rows", rows}} {
+		b.Run(into.name, func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "hub.db")
+			appendTick, done := into.open(b, path)
+			f := newFleet(benchInstances)
+			ticks := make([][]store.Reading, b.N)
+			for i := range ticks {
+				ticks[i] = f.tick(nil)
+			}
+			before := written(b)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for _, tick := range ticks {
+				if err := appendTick(tick); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			if err := done(); err != nil {
+				b.Fatal(err)
+			}
+			readings := float64(b.N) * benchInstances
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/readings, "ns/reading")
+			b.ReportMetric(float64(written(b)-before)/readings, "B-written/reading")
+			if info, err := os.Stat(path); err == nil {
+				b.ReportMetric(float64(info.Size())/readings, "B-disk/reading")
+			}
+		})
+	}
+}
+
+func chunks(b *testing.B, path string) (func([]store.Reading) error, func() error) {
+	s, err := store.Open(context.Background(), store.Config{Path: path, CommitEvery: time.Nanosecond})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func(tick []store.Reading) error {
+		_, err := s.Append(context.Background(), tick)
+		return err
+	}, s.Close
+}
+
+func rows(b *testing.B, path string) (func([]store.Reading) error, func() error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-8192)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	columns := make([]string, len(integers))
+	for i, sig := range integers {
+		columns[i] = sig.String()
+	}
+	if _, err := db.Exec("CREATE TABLE readings (instance INTEGER, at INTEGER, " + strings.Join(columns, " INTEGER, ") + " INTEGER, PRIMARY KEY (instance, at)) WITHOUT ROWID"); err != nil {
+		b.Fatal(err)
+	}
+	stmt, err := db.Prepare("INSERT INTO readings VALUES (?, ?" + strings.Repeat(", ?", len(integers)) + ")")
+	if err != nil {
+		b.Fatal(err)
+	}
+	ids := map[string]int{}
+	return func(tick []store.Reading) error {
+		tx, err := db.Begin()
+		if err != nil {
+			return err
+		}
+		for i := range tick {
+			r := &tick[i]
+			if _, ok := ids[r.Instance]; !ok {
+				ids[r.Instance] = len(ids)
+			}
+			args := []any{ids[r.Instance], r.Sample.Time.UnixMilli()}
+			for _, sig := range integers {
+				args = append(args, int64(r.Sample.Or(sig, 0)))
+			}
+			if _, err := tx.Stmt(stmt).Exec(args...); err != nil {
+				return err
+			}
+		}
+		return tx.Commit()
+	}, db.Close
+}
+
+// BenchmarkReadings reads one instance-day (8,640 readings) among others.
+func BenchmarkReadings(b *testing.B) {
+	s := open(b, store.Config{CommitEvery: time.Nanosecond})
+	f := newFleet(20)
+	for range 8640 {
+		mustAppend(b, s, f.tick(nil))
+	}
+	for _, points := range []int{500, 10_000} {
+		b.Run(fmt.Sprintf("day/points=%d", points), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, total, err := s.Readings(context.Background(), store.Query{Service: "bench", Instance: "instance-7", MaxPoints: points})
+				if err != nil || total != 8640 {
+					b.Fatal(total, err)
+				}
+			}
+		})
+	}
+}
