@@ -1,0 +1,75 @@
+// The verdict in words, its numbers, its gates and its culprits.
+import type { Culprit, Gate, Verdict } from '../api/types.ts';
+import { bytes, count, growth, percent, place, shortFunction } from '../model/format.ts';
+import { facts, gateTitle, gateValue, type Fact } from '../model/story.ts';
+import { FailIcon, PassIcon } from './icons.tsx';
+
+export function Facts({ list }: { list: Fact[] }) {
+  return (
+    <dl className="facts">
+      {list.map(({ label, value, detail }) => (
+        <div key={label}><dt>{label}</dt><dd>{value}<small>{detail}</small></dd></div>
+      ))}
+    </dl>
+  );
+}
+
+export function VerdictFacts({ verdict, now }: { verdict: Verdict; now: number }) {
+  return <Facts list={facts(verdict, now)} />;
+}
+
+/** Why, or why not: each test with its value and what it needed. */
+export function Gates({ gates }: { gates: Gate[] }) {
+  if (gates.length === 0) return <p className="muted small">No test has run yet: too few readings.</p>;
+  return (
+    <ul className="gates">
+      {gates.map((gate) => (
+        <li key={gate.name} data-passed={gate.passed}>
+          <span className="gate-icon">{gate.passed ? <PassIcon /> : <FailIcon />}<span className="visually-hidden">{gate.passed ? 'passed' : 'not passed'}</span></span>
+          <span className="gate-name">{gateTitle(gate.name)}</span>
+          <span className="gate-value"><b>{gateValue(gate.value)}</b> <span className="muted">needs {gate.need}</span></span>
+          {gate.detail && <span className="gate-detail muted">{gate.detail}</span>}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export function Culprits({ culprits, kind }: { culprits: Culprit[]; kind: Verdict['kind'] }) {
+  return (
+    <ul className="culprits">
+      {culprits.map((culprit, i) => (
+        <li key={`${culprit.function} ${culprit.line} ${i}`}>
+          <div className="culprit-head">
+            <code className="culprit-name" title={culprit.function}>{shortFunction(culprit.function)}</code>
+            <span className="muted small" title={culprit.file}>{place(culprit.file, culprit.line)}</span>
+            <span className="tag">{culprit.certainty === 'certain' ? 'Certain' : 'Likely'}</span>
+          </div>
+          <div className="share" role="img" aria-label={`${percent(culprit.share)} of all growth`}><span style={{ width: `${Math.min(100, culprit.share * 100)}%` }} /></div>
+          <div className="culprit-numbers small">
+            <span><b>{percent(culprit.share)}</b> of the growth</span>
+            <span><b>{growth(culprit.growthBytesPerSecond)}</b></span>
+            <span><b>{kind === 'goroutine' ? count(culprit.liveObjects) : bytes(culprit.liveBytes)}</b> {kind === 'goroutine' ? 'goroutines' : `live in ${count(culprit.liveObjects)} objects`}</span>
+          </div>
+          {culprit.leaf && culprit.leaf !== culprit.function && <p className="muted small">allocated by <code>{shortFunction(culprit.leaf)}</code></p>}
+          <details><summary>Stack</summary><Stack culprit={culprit} /></details>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** The whole stack, leaf first; the culprit's own frame stands out. */
+export function Stack({ culprit }: { culprit: Culprit }) {
+  const frames = culprit.stack ?? [];
+  if (frames.length === 0) return <p className="muted small">The stack was not kept.</p>;
+  return (
+    <ol className="stack-list" tabIndex={0} aria-label={`Stack of ${shortFunction(culprit.function)}, leaf first`}>
+      {frames.map((frame, i) => (
+        <li key={i} data-own={frame.function === culprit.function} title={frame.file}>
+          <code>{frame.function}</code> <span className="muted">{place(frame.file, frame.line)}</span>
+        </li>
+      ))}
+    </ol>
+  );
+}

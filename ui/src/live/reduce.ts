@@ -1,0 +1,96 @@
+// State + events → state. Pure; what did not change keeps its identity, so that
+// only rows that changed are drawn again.
+import type { Alert, Instance, LiveEvent, MetricsUpdate, Service, ServiceUpdate, Sparkline } from '../api/types.ts';
+import { worstInstance } from '../model/condition.ts';
+import { reading } from '../model/readings.ts';
+
+export interface FleetState {
+  services: ReadonlyMap<string, Service>;
+  alerts: ReadonlyMap<string, Alert>;
+}
+
+export const emptyFleet: FleetState = { services: new Map(), alerts: new Map() };
+
+export interface Reduced {
+  state: FleetState;
+  /** A service is new, or its counts changed: the list must be read again. */
+  refetch: boolean;
+}
+
+export function reduce(state: FleetState, events: readonly Exclude<LiveEvent, { type: 'hello' }>[]): Reduced {
+  const services = new Map(state.services);
+  const alerts = new Map(state.alerts);
+  let refetch = false;
+  for (const event of events) {
+    switch (event.type) {
+      case 'metricsUpdate':
+      case 'serviceUpdate': {
+        const service = services.get(event.service);
+        const changed = service && (event.type === 'metricsUpdate' ? withReading(service, event) : withStatus(service, event));
+        if (changed) services.set(event.service, changed);
+        else refetch = true;
+        break;
+      }
+      case 'leakAlert':
+      case 'alertUpdate':
+        if (alerts.get(event.alert.id)?.state !== event.alert.state) refetch = true; // for the counts
+        alerts.set(event.alert.id, event.alert);
+        break;
+      case 'profileSaved':
+        break;
+    }
+  }
+  return { state: { services, alerts }, refetch };
+}
+
+/** Undefined when the instance is not known. */
+function withReading(service: Service, event: MetricsUpdate): Service | undefined {
+  const name = event.instance ?? '';
+  const instances = service.instances ?? [];
+  const old = instances.find((i) => i.name === name) ?? (instances.length === 1 && !name ? instances[0] : undefined);
+  if (!old) return undefined;
+  const fresh: Instance = { ...old, sample: event.sample ?? old.sample, verdict: event.verdict ?? old.verdict };
+  fresh.lastSeen = Math.max(old.lastSeen ?? 0, event.timestamp ?? 0) || null;
+  const next = instances.map((i) => (i === old ? fresh : i));
+  const worst = worstInstance(next);
+  const { seq: _, ...flat } = event;
+  return {
+    ...service,
+    instances: next,
+    lastSeen: Math.max(service.lastSeen ?? 0, event.timestamp ?? 0) || null,
+    lastMetrics: flat,
+    verdict: worst?.verdict ?? service.verdict,
+    worst: worst?.name ?? service.worst,
+    sparkline: old.name === (service.worst || old.name) ? extendSparkline(service.sparkline, event) : service.sparkline,
+  };
+}
+
+/** The newest reading fills its step; steps without one stay holes. The length stays. */
+export function extendSparkline(line: Sparkline | null, event: MetricsUpdate): Sparkline | null {
+  if (!line?.values?.length || line.from === null || line.stepMs <= 0) return line;
+  const r = reading(event);
+  const value = r?.sample[line.signal as keyof typeof r.sample];
+  if (!r || value == null) return line;
+  const step = Math.floor((r.time - line.from) / line.stepMs);
+  const length = line.values.length;
+  if (step < 0) return line;
+  const values = [...line.values];
+  while (values.length <= Math.min(step, length * 2)) values.push(null);
+  if (step < values.length) values[step] = value;
+  const surplus = Math.max(0, values.length - length);
+  return { ...line, from: line.from + surplus * line.stepMs, values: values.slice(surplus) };
+}
+
+function withStatus(service: Service, event: ServiceUpdate): Service | undefined {
+  if (!event.instance) return { ...service, status: event.status };
+  const instances = service.instances ?? [];
+  if (!instances.some((i) => i.name === event.instance)) return undefined;
+  const next = instances.map((i) => (i.name === event.instance ? statusOf(i, event) : i));
+  const status = next.every((i) => i.status === next[0]?.status) ? event.status : (next.find((i) => i.status !== 'connected')?.status ?? event.status);
+  return { ...service, instances: next, status };
+}
+
+function statusOf(instance: Instance, event: ServiceUpdate): Instance {
+  const { reason: _, ...rest } = instance;
+  return event.reason ? { ...rest, status: event.status, reason: event.reason } : { ...rest, status: event.status };
+}

@@ -1,0 +1,161 @@
+// The fleet as the page knows it: a snapshot over REST, then events over the
+// socket. socket → inbox → frame → subscribers; at most four frames a second.
+import { hub } from '../api/client.ts';
+import type { LiveEvent, MetricsUpdate, ProfileSaved } from '../api/types.ts';
+import { Inbox } from './inbox.ts';
+import { emptyFleet, reduce, type FleetState } from './reduce.ts';
+import { LiveSocket, socketURL } from './socket.ts';
+
+export type Connection =
+  | { state: 'connecting' }
+  | { state: 'live' }
+  /** `since`: when it was lost; `nextTry`: when it is tried again (Unix ms). */
+  | { state: 'lost'; since: number; nextTry: number };
+
+export interface LiveState extends FleetState {
+  connection: Connection;
+  /** A first snapshot is there. */
+  loaded: boolean;
+  /** Why there is none. */
+  error: string | null;
+  version: string;
+  /** Rises with every saved profile and every changed alert: a reason to read lists again. */
+  profilesSaved: number;
+}
+
+type Listener = () => void;
+type Hear = (event: MetricsUpdate | ProfileSaved) => void;
+
+const frameMs = 250;
+const alertLimit = 500;
+const refetchMs = 1_500;
+
+export class LiveStore {
+  private state: LiveState = { ...emptyFleet, connection: { state: 'connecting' }, loaded: false, error: null, version: '', profilesSaved: 0 };
+  private readonly listeners = new Set<Listener>();
+  private readonly hearers = new Set<Hear>();
+  private readonly inbox = new Inbox();
+  private readonly socket: LiveSocket;
+  private snapshot: AbortController | undefined;
+  /** Events up to this are part of the snapshot already. */
+  private seenSeq = 0;
+  private frameTimer: ReturnType<typeof setTimeout> | undefined;
+  private refetchTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    this.socket = new LiveSocket(socketURL(), {
+      received: (events) => events.forEach((event) => this.receive(event)),
+      trying: () => {},
+      lost: (nextTry) => this.lost(nextTry),
+    });
+  }
+
+  start(): void {
+    this.socket.start();
+  }
+
+  stop(): void {
+    this.socket.stop();
+    this.snapshot?.abort();
+    clearTimeout(this.frameTimer);
+    clearTimeout(this.refetchTimer);
+  }
+
+  readonly subscribe = (listener: Listener): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly get = (): LiveState => this.state;
+
+  /** Every reading and saved profile as it comes in, uncoalesced. */
+  readonly hear = (hearer: Hear): (() => void) => {
+    this.hearers.add(hearer);
+    return () => this.hearers.delete(hearer);
+  };
+
+  readonly retryNow = (): void => this.socket.retryNow();
+
+  private receive(event: LiveEvent): void {
+    if (event.type === 'hello') {
+      this.inbox.clear();
+      this.seenSeq = event.seq;
+      this.set({ version: event.version });
+      void this.takeSnapshot(true);
+      return;
+    }
+    if (event.seq <= this.seenSeq) return;
+    this.inbox.put(event);
+    if (event.type === 'metricsUpdate' || event.type === 'profileSaved') this.hearers.forEach((hear) => hear(event));
+    this.schedule();
+  }
+
+  private lost(nextTry: number): void {
+    this.snapshot?.abort();
+    const before = this.state.connection;
+    this.set({ connection: { state: 'lost', since: before.state === 'lost' ? before.since : Date.now(), nextTry } });
+    if (!this.state.loaded) void this.explain();
+  }
+
+  /** Says why there is nothing to show, or shows what REST gives where only the socket fails. */
+  private async explain(): Promise<void> {
+    await this.takeSnapshot(false);
+  }
+
+  private async takeSnapshot(connected: boolean): Promise<void> {
+    this.snapshot?.abort();
+    const abort = new AbortController();
+    this.snapshot = abort;
+    try {
+      const [services, alerts] = await Promise.all([hub.services(abort.signal), hub.alerts({ limit: alertLimit }, abort.signal)]);
+      if (abort.signal.aborted) return;
+      this.set({
+        services: new Map(services.map((s) => [s.name, s])),
+        alerts: new Map((alerts.alerts ?? []).map((a) => [a.id, a])),
+        loaded: true,
+        error: null,
+        ...(connected ? { connection: { state: 'live' } as const } : {}),
+      });
+      if (connected) this.socket.settled();
+      this.schedule();
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      this.set({ error: error instanceof Error ? error.message : String(error) });
+      if (connected) this.socket.restart();
+    }
+  }
+
+  private schedule(): void {
+    // Timers run in hidden tabs too (slowly), so that the title stays true there.
+    this.frameTimer ??= setTimeout(() => {
+      this.frameTimer = undefined;
+      if (document.hidden) this.flush();
+      else requestAnimationFrame(() => this.flush());
+    }, frameMs);
+  }
+
+  private flush(): void {
+    if (this.inbox.empty || !this.state.loaded) return;
+    const { events, overflowed } = this.inbox.take();
+    if (overflowed) {
+      void this.takeSnapshot(true);
+      return;
+    }
+    const { state, refetch } = reduce(this.state, events);
+    const saved = events.filter((e) => e.type === 'profileSaved').length;
+    this.set({ ...state, profilesSaved: this.state.profilesSaved + saved });
+    if (refetch) this.refetchSoon();
+  }
+
+  private refetchSoon(): void {
+    this.refetchTimer ??= setTimeout(() => {
+      this.refetchTimer = undefined;
+      if (this.state.connection.state === 'live') void this.takeSnapshot(true);
+    }, refetchMs);
+  }
+
+  private set(change: Partial<LiveState>): void {
+    this.state = { ...this.state, ...change };
+    this.listeners.forEach((listener) => listener());
+  }
+}

@@ -1,0 +1,133 @@
+// One alert: the story first, then the stack, then the evidence.
+import { hub } from '../api/client.ts';
+import type { Alert, Capture } from '../api/types.ts';
+import { Failure, Loading, SeverityTag, When } from '../components/basics.tsx';
+import { Evidence } from '../components/evidence.tsx';
+import { StateIcon } from '../components/icons.tsx';
+import { Facts, Gates, Stack } from '../components/verdict.tsx';
+import { useAnswer, useLive, useNow } from '../live/hooks.ts';
+import { bytes, clock, duration, exact, percent, place, shortFunction } from '../model/format.ts';
+import { alertTitle, facts, kindWord, type Fact } from '../model/story.ts';
+import { Link, paths } from '../router.tsx';
+import { alertTone } from './alerts.tsx';
+
+export function AlertPage({ id }: { id: string }) {
+  const { alerts, profilesSaved } = useLive();
+  const now = useNow(5_000);
+  const asked = useAnswer(`alert ${id}`, 0, (signal) => hub.alert(id, signal));
+  const live = alerts.get(id);
+  const alert = newer(live, asked.data);
+  const captures = useAnswer(`profiles of alert ${id}`, `${profilesSaved} ${(alert?.profiles ?? []).join()}`, (signal) => hub.profiles({ alert: id, limit: 50 }, signal));
+  if (!alert) return asked.error ? <Failure error={asked.error} retry={asked.reload} /> : <Loading height={420} label="Loading the alert" />;
+  return (
+    <>
+      <nav className="crumbs" aria-label="Where this is"><Link to={paths.alerts}>Alerts</Link><span aria-hidden="true">/</span><Link to={paths.service(alert.service)}>{alert.service}</Link></nav>
+      <Story alert={alert} now={now} />
+      <Where alert={alert} />
+      <EvidenceCard alert={alert} captures={captures.data?.profiles ?? undefined} error={captures.error} retry={captures.reload} now={now} />
+      <div className="split">
+        {alert.verdict && <section className="card"><header><h2>Why it fired</h2></header><div className="card-body"><Gates gates={alert.verdict.gates ?? []} /></div></section>}
+        <section className="card"><header><h2>Its life</h2></header><div className="card-body"><Life alert={alert} now={now} /></div></section>
+      </div>
+    </>
+  );
+}
+
+function newer(a: Alert | undefined, b: Alert | undefined): Alert | undefined {
+  if (!a || !b) return a ?? b;
+  return (a.updatedAt ?? 0) >= (b.updatedAt ?? 0) ? a : b;
+}
+
+function Story({ alert, now }: { alert: Alert; now: number }) {
+  const tone = alertTone(alert);
+  return (
+    <>
+      <div className="hero" data-tone={tone}>
+        <h1><StateIcon state={tone} size={28} /><span>{alertTitle(alert)}</span></h1>
+        <p><b>{alert.state === 'firing' ? 'Firing' : 'Resolved'}</b>{alert.type === 'leak' && <SeverityTag severity={alert.severity} />}<span>since <When time={alert.timestamp} now={now} /></span><Link to={paths.service(alert.service)}>Open {alert.service} →</Link></p>
+      </div>
+      <section className="card verdict-card" data-tone={tone} aria-label="The story">
+        <div className="card-body stack loose">
+          <p className="summary">{alert.verdict?.summary || alert.message}</p>
+          <Facts list={storyFacts(alert, now)} />
+        </div>
+      </section>
+    </>
+  );
+}
+
+/** What, where, how fast, until when. */
+function storyFacts(alert: Alert, now: number): Fact[] {
+  const instances = alert.instances ?? [];
+  const affected: Fact = { label: 'Instances', value: String(instances.length || 1), detail: instances.join(', ') };
+  const verdict = alert.verdict;
+  if (!verdict) {
+    const list: Fact[] = [affected];
+    if (alert.heapUsedMB) list.push({ label: 'Heap used', value: `${bytes(alert.heapUsedMB * 2 ** 20)}`, detail: 'as its agent reported' });
+    if (alert.memoryGrowthMB) list.push({ label: 'Grown by', value: `${bytes(alert.memoryGrowthMB * 2 ** 20)}`, detail: 'as its agent reported' });
+    if (alert.filename) list.push({ label: 'File', value: alert.filename, detail: 'on the agent’s machine' });
+    return list;
+  }
+  const culprit = verdict.culprits?.[0];
+  const what: Fact = { label: 'What', value: kindWord[verdict.kind], detail: `${percent(verdict.confidence)} sure` };
+  const where: Fact = { label: 'Where', value: culprit ? shortFunction(culprit.function) : 'not known yet', detail: culprit ? place(culprit.file, culprit.line) : 'no function stands out' };
+  return [what, where, ...facts(verdict, now), affected];
+}
+
+function Where({ alert }: { alert: Alert }) {
+  const culprit = alert.verdict?.culprits?.[0];
+  if (!culprit) return null;
+  const more = (alert.verdict?.culprits ?? []).length - 1;
+  return (
+    <section className="card">
+      <header><h2>The stack that grows</h2><span className="muted small">{percent(culprit.share)} of the growth{more > 0 && <> · {more} more on <Link to={paths.service(alert.service)}>the service’s page</Link></>}</span></header>
+      <div className="card-body"><Stack culprit={culprit} /></div>
+    </section>
+  );
+}
+
+interface EvidenceProps {
+  alert: Alert;
+  captures: Capture[] | undefined;
+  error: Error | undefined;
+  retry: () => void;
+  now: number;
+}
+
+/** What to compare first, then what it is compared with. */
+function EvidenceCard({ alert, captures, error, retry, now }: EvidenceProps) {
+  if (alert.type === 'disconnect') return null;
+  const sorted = [...(captures ?? [])].sort((a, b) => Number(Boolean(b.baseId)) - Number(Boolean(a.baseId)) || (b.timestamp ?? 0) - (a.timestamp ?? 0));
+  return (
+    <section className="card">
+      <header><h2>Evidence</h2></header>
+      <div className="card-body">
+        {sorted.length > 0 ? (
+          <ul className="evidence">{sorted.map((c) => <li key={c.id}><Evidence capture={c} now={now} /></li>)}</ul>
+        ) : error ? (
+          <Failure error={error} retry={retry} />
+        ) : captures === undefined ? (
+          <Loading height={90} label="Loading the evidence" />
+        ) : (
+          <p className="muted small">{alert.verdict ? 'No profile has arrived yet; its agent sends it as soon as it can.' : 'The original agent keeps its snapshots on its own machine.'}</p>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function Life({ alert, now }: { alert: Alert; now: number }) {
+  const steps: [string, number | null][] = [
+    ['Growth began', alert.verdict?.since ?? null],
+    ['Fired', alert.timestamp],
+    [alert.state === 'resolved' ? 'Last update' : 'Seen last', alert.updatedAt],
+    ['Resolved', alert.resolvedAt],
+  ];
+  return (
+    <ul className="events">
+      {steps.filter((s): s is [string, number] => s[1] !== null).map(([word, time]) => (
+        <li key={word}><time dateTime={new Date(time).toISOString()} title={exact(time)}>{clock(time, now)}</time><span className="grow">{word}</span><span className="muted">{duration((now - time) / 1000)} ago</span></li>
+      ))}
+    </ul>
+  );
+}

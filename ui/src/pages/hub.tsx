@@ -1,0 +1,53 @@
+// How the hub itself is doing.
+import { useEffect, useState } from 'react';
+import { hub } from '../api/client.ts';
+import type { Stats } from '../api/types.ts';
+import { Failure, Loading } from '../components/basics.tsx';
+import { Facts } from '../components/verdict.tsx';
+import { useAnswer } from '../live/hooks.ts';
+import { bytes, count, duration, plural } from '../model/format.ts';
+
+const everyMs = 5_000;
+
+export function HubPage() {
+  const [tick, setTick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || setTick((n) => n + 1), everyMs);
+    return () => clearInterval(timer);
+  }, []);
+  const { data, error, reload } = useAnswer('stats', tick, (signal) => hub.stats(signal));
+  if (!data) return error ? <Failure error={error} retry={reload} /> : <Loading height={320} label="Loading the hub's state" />;
+  return (
+    <>
+      <div className="stack">
+        <h1>{sentence(data)}</h1>
+        <p className="muted">memwatch-hub {data.version}, up for {duration(data.uptime)}{error ? ' · these numbers are old: it does not answer now' : ''}</p>
+      </div>
+      <Group title="What it hears" list={[
+        { label: 'Agents', value: count(data.agents), detail: 'connected now' },
+        { label: 'Services', value: `${count(data.connectedServices)} of ${count(data.totalServices)}`, detail: 'connected' },
+        { label: 'Instances', value: count(data.totalInstances), detail: 'watched' },
+        { label: 'Readings', value: count(data.readings), detail: data.uptime > 0 ? `${(data.readings / data.uptime).toFixed(1)} a second since it started` : 'since it started' },
+      ]} />
+      <Group title="What it tells" list={[
+        { label: 'Open alerts', value: count(data.openAlerts), detail: `${count(data.criticalAlerts)} critical` },
+        { label: 'Alerts ever', value: count(data.totalAlerts), detail: 'kept in its history' },
+        { label: 'Browsers', value: count(data.dashboardClients), detail: 'looking at it now' },
+      ]} />
+      <Group title="What it keeps" list={[
+        { label: 'Database', value: bytes(data.databaseBytes), detail: 'readings, alerts, verdicts' },
+        { label: 'Profiles', value: count(data.profiles), detail: bytes(data.profileBytes) },
+        { label: 'Memory', value: bytes(data.memoryUsage.rss), detail: `${bytes(data.memoryUsage.heapUsed)} of ${bytes(data.memoryUsage.heapTotal)} heap in use` },
+      ]} />
+    </>
+  );
+}
+
+function sentence(s: Stats): string {
+  if (s.agents === 0) return s.totalServices === 0 ? 'The hub is up; no agent has called yet.' : 'The hub is up, but no agent is connected.';
+  return `The hub hears ${plural(s.agents, 'agent')} and ${plural(s.totalInstances, 'instance')}.`;
+}
+
+function Group({ title, list }: { title: string; list: { label: string; value: string; detail: string }[] }) {
+  return <section className="card"><header><h2>{title}</h2></header><div className="card-body"><Facts list={list} /></div></section>;
+}

@@ -1,0 +1,238 @@
+// One service: the verdict in words with its reasons, then the readings.
+import { useMemo } from 'react';
+import { hub } from '../api/client.ts';
+import type { Alert, Capture, Service } from '../api/types.ts';
+import { Chart } from '../charts/chart.tsx';
+import type { Mark } from '../charts/options.ts';
+import { panels } from '../charts/panels.ts';
+import { Failure, Loading, Notice, SeverityTag, State, When } from '../components/basics.tsx';
+import { StateIcon } from '../components/icons.tsx';
+import { Culprits, Gates, VerdictFacts } from '../components/verdict.tsx';
+import { useAnswer, useLive, useNow } from '../live/hooks.ts';
+import { useReadings } from '../live/series.ts';
+import { compareVerdicts, conditionMeaning, conditions, instanceCondition, serviceCondition, showsGrowth } from '../model/condition.ts';
+import { clock, duration, plural } from '../model/format.ts';
+import { byInstance, type Reading } from '../model/readings.ts';
+import { alertTitle } from '../model/story.ts';
+import { Link, paths, useQuery } from '../router.tsx';
+
+export function ServicePage({ name }: { name: string }) {
+  const { services, alerts, loaded, profilesSaved, error } = useLive();
+  const now = useNow(1_000);
+  const service = services.get(name);
+  const captures = useAnswer(`profiles of ${name}`, profilesSaved, (signal) => hub.profiles({ service: name, limit: 50 }, signal));
+  if (!service) {
+    if (!loaded) return error ? <Failure error={new Error(error)} retry={() => location.reload()} /> : <Loading height={420} label="Loading the service" />;
+    return <div className="card"><Notice title={`No service is called ${name}`} state="none"><Link className="button" to={paths.fleet}>To the fleet</Link></Notice></div>;
+  }
+  const own = [...alerts.values()].filter((a) => a.service === name).sort((a, b) => (b.timestamp ?? 0) - (a.timestamp ?? 0));
+  const saved = captures.data?.profiles ?? [];
+  return (
+    <>
+      <nav className="crumbs" aria-label="Where this is"><Link to={paths.fleet}>Fleet</Link><span aria-hidden="true">/</span><span>{name}</span></nav>
+      <Head service={service} alerts={own} captures={saved} now={now} />
+      <VerdictCard service={service} now={now} />
+      <Charts service={service} alerts={own} captures={saved} now={now} />
+      <Events alerts={own} captures={saved} now={now} />
+    </>
+  );
+}
+
+interface Parts {
+  service: Service;
+  alerts: Alert[];
+  captures: Capture[];
+  now: number;
+}
+
+function Head({ service, alerts, captures, now }: Parts) {
+  const open = alerts.find((a) => a.state === 'firing' && a.type === 'leak');
+  const proof = captures.find((c) => c.baseId && c.kind === 'heap') ?? captures.find((c) => c.baseId);
+  return (
+    <div className="stack">
+      <div className="title-row">
+        <h1>{service.name}</h1>
+        <State state={serviceCondition(service, now)} />
+        {showsGrowth(service.verdict) && <SeverityTag severity={service.verdict.severity} />}
+        <div className="actions">
+          {proof && <Link className="button" to={paths.profile(proof.id, proof.baseId)}>What grew: flame graph</Link>}
+          {open && <Link className="button primary" to={paths.alert(open.id)}>Open the alert</Link>}
+        </div>
+      </div>
+      <p className="muted small">
+        {plural((service.instances ?? []).length, 'instance')} · last seen <When time={service.lastSeen} now={now} />
+        {Object.entries(service.labels ?? {}).map(([key, value]) => <span key={key}> · {key} {value}</span>)}
+      </p>
+    </div>
+  );
+}
+
+function VerdictCard({ service, now }: { service: Service; now: number }) {
+  const state = serviceCondition(service, now);
+  const verdict = service.verdict;
+  const reason = (service.instances ?? []).find((i) => i.reason)?.reason;
+  const culprits = verdict?.culprits ?? [];
+  const silent = state === 'unreachable' || state === 'disconnected' || state === 'stale';
+  return (
+    <>
+      <section className="card verdict-card" data-tone={state} aria-label="Verdict">
+        <div className="card-body stack loose">
+          <p className="summary">{silent ? `${conditionMeaning[state]}${reason ? `: ${reason}` : '.'}` : (verdict?.summary ?? (state === 'learning' ? 'Learning what is normal here: a first verdict needs some minutes of readings.' : `${conditionMeaning[state]}.`))}</p>
+          {silent && verdict && <p className="muted">The last verdict: {verdict.summary}</p>}
+          {showsGrowth(verdict) && <VerdictFacts verdict={verdict} now={now} />}
+        </div>
+      </section>
+      {verdict && (
+        <div className="split">
+          <section className="card">
+            <header><h2>{showsGrowth(verdict) ? 'Where it grows' : 'Where it would grow'}</h2></header>
+            <div className="card-body">
+              {culprits.length ? <Culprits culprits={culprits} kind={verdict.kind} /> : <p className="muted small">{showsGrowth(verdict) ? 'No function stands out yet; heap profiles are read as garbage collections happen.' : 'Nothing grows, so nobody is blamed.'}</p>}
+            </div>
+          </section>
+          <section className="card">
+            <header><h2>{verdict.state === 'leaking' ? 'Why this verdict' : 'Why, and why not'}</h2><span className="muted small">{Math.round(verdict.confidence * 100)} % sure</span></header>
+            <div className="card-body"><Gates gates={verdict.gates ?? []} /></div>
+          </section>
+        </div>
+      )}
+    </>
+  );
+}
+
+const ranges = [
+  { key: '15m', label: '15 min', ms: 15 * 60_000 },
+  { key: '1h', label: '1 h', ms: 3_600_000 },
+  { key: '6h', label: '6 h', ms: 6 * 3_600_000 },
+  { key: '24h', label: '24 h', ms: 86_400_000 },
+  { key: '7d', label: '7 days', ms: 7 * 86_400_000 },
+] as const;
+const usualRange = ranges[1];
+const mostInstances = 8;
+
+function Charts({ service, alerts, captures, now }: Parts) {
+  const [query, setQuery] = useQuery();
+  const window = ranges.find((r) => r.key === query.get('range')) ?? usualRange;
+  const fixed = fixedRange(query.get('from'), query.get('to'));
+  const readings = useReadings(service.name, window.ms, fixed);
+  const all = worstFirst(service, now);
+  const chosen = all.find((name) => name === query.get('instance'));
+  const shown = chosen !== undefined ? [chosen] : all.slice(0, mostInstances);
+  const key = shown.join('\n');
+  const grouped = useMemo(() => renameLone(byInstance(readings.list), shown), [readings.list, key]);
+  const drawn = useMemo(() => panels(grouped, shown), [grouped, key]);
+  const marks = useMemo(() => marksOf(alerts, captures, grouped, shown), [alerts, captures, grouped, key]);
+  const [from, to] = fixed ? [fixed.from, fixed.to] : [now - window.ms, now];
+  const zoom = (a: number, b: number) => setQuery({ from: String(a), to: String(b) }, { push: true });
+  return (
+    <section className="stack" aria-label="Readings">
+      <div className="toolbar">
+        <h2>Readings</h2>
+        <div className="chips scroll" role="group" aria-label="Time range">
+          {ranges.map((r) => (
+            <button key={r.key} type="button" className="chip" aria-pressed={!fixed && r === window} onClick={() => setQuery({ range: r === usualRange ? undefined : r.key, from: undefined, to: undefined })}>{r.label}</button>
+          ))}
+        </div>
+        {fixed ? (
+          <button type="button" className="button" onClick={() => setQuery({ from: undefined, to: undefined })}>Leave {clock(from, now)} to {clock(to, now)}: back to live</button>
+        ) : (
+          <span className="muted small desktop-only">Live · drag across a chart to zoom</span>
+        )}
+      </div>
+      {all.length > 1 && <InstanceChoice service={service} all={all} chosen={chosen} now={now} choose={(instance) => setQuery({ instance })} />}
+      {readings.error && readings.list.length === 0 ? (
+        <Failure error={readings.error} retry={readings.reload} />
+      ) : readings.loading ? (
+        <Loading height={420} label="Loading readings" />
+      ) : (
+        <div className="charts">
+          {drawn.map((panel) => <Chart key={panel.title} {...panel} marks={marks} from={from} to={to} onZoom={zoom} />)}
+        </div>
+      )}
+      <p className="muted small">Marks: ▼ alert, ■ saved profile, ● restart.</p>
+    </section>
+  );
+}
+
+function fixedRange(from: string | null, to: string | null): { from: number; to: number } | undefined {
+  const [a, b] = [Number(from), Number(to)];
+  return from && to && a > 0 && b > a ? { from: a, to: b } : undefined;
+}
+
+function worstFirst(service: Service, now: number): string[] {
+  const rank = (i: NonNullable<Service['instances']>[number]) => conditions.indexOf(instanceCondition(i, now));
+  return [...(service.instances ?? [])].sort((a, b) => rank(a) - rank(b) || compareVerdicts(a.verdict, b.verdict) || a.name.localeCompare(b.name)).map((i) => i.name);
+}
+
+/** The original agent names no instance: its readings belong to the one there is. */
+function renameLone(groups: Map<string, Reading[]>, shown: readonly string[]): Map<string, Reading[]> {
+  const [only] = shown;
+  if (shown.length === 1 && only !== undefined && !groups.has(only) && groups.size === 1) return new Map([[only, [...groups.values()][0] ?? []]]);
+  return groups;
+}
+
+function marksOf(alerts: Alert[], captures: Capture[], groups: Map<string, Reading[]>, shown: readonly string[]): Mark[] {
+  const marks: Mark[] = [];
+  for (const a of alerts) if (a.timestamp !== null && a.type === 'leak') marks.push({ time: a.timestamp, kind: 'alert', label: alertTitle(a) });
+  for (const c of captures) if (c.timestamp !== null) marks.push({ time: c.timestamp, kind: 'capture', label: c.filename });
+  for (const name of shown) {
+    let before: number | undefined;
+    for (const r of groups.get(name) ?? []) {
+      const start = r.sample.startTime;
+      if (start !== undefined && before !== undefined && start !== before) marks.push({ time: start, kind: 'restart', label: `${name} restarted` });
+      before = start ?? before;
+    }
+  }
+  return marks;
+}
+
+interface InstanceChoiceProps {
+  service: Service;
+  all: string[];
+  chosen: string | undefined;
+  now: number;
+  choose: (instance: string | undefined) => void;
+}
+
+function InstanceChoice({ service, all, chosen, now, choose }: InstanceChoiceProps) {
+  const byName = new Map((service.instances ?? []).map((i) => [i.name, i]));
+  const offered = all.slice(0, 24);
+  return (
+    <div className="chips scroll" role="group" aria-label="Instance">
+      <button type="button" className="chip" aria-pressed={chosen === undefined} onClick={() => choose(undefined)}>
+        {all.length > mostInstances ? `The ${mostInstances} worst of ${all.length}` : `All ${all.length}`}
+      </button>
+      {offered.map((name) => {
+        const instance = byName.get(name);
+        const state = instance ? instanceCondition(instance, now) : 'learning';
+        return (
+          <button key={name} type="button" className="chip" aria-pressed={chosen === name} onClick={() => choose(chosen === name ? undefined : name)} title={`${name}: ${conditionMeaning[state]}`}>
+            <span className="state" data-tone={state}><StateIcon state={state} size={14} /></span>{name}
+            <span className="visually-hidden">, {state}</span>
+          </button>
+        );
+      })}
+    </div>
+  );
+}
+
+function Events({ alerts, captures, now }: Omit<Parts, 'service'>) {
+  const events = [
+    ...alerts.map((a) => ({ key: a.id, time: a.timestamp ?? 0, node: <Link to={paths.alert(a.id)}>{alertTitle(a)}</Link>, tag: a.state === 'firing' ? 'Firing' : a.resolvedAt ? `Resolved after ${duration((a.resolvedAt - (a.timestamp ?? a.resolvedAt)) / 1000)}` : 'Resolved' })),
+    ...captures.map((c) => ({ key: c.id, time: c.timestamp ?? 0, node: <Link to={paths.profile(c.id, c.baseId)}>{c.kind} profile saved: {c.role}</Link>, tag: c.instance })),
+  ].sort((a, b) => b.time - a.time);
+  return (
+    <section className="card">
+      <header><h2>What happened</h2></header>
+      <div className="card-body">
+        {events.length === 0 ? <p className="muted small">No alert and no saved profile yet.</p> : (
+          <ul className="events">
+            {events.slice(0, 40).map((e) => (
+              <li key={e.key}><When time={e.time || null} now={now} /><span className="grow">{e.node}</span><span className="tag">{e.tag}</span></li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </section>
+  );
+}
