@@ -114,11 +114,11 @@ func (s *siteTable) series(g *group, from int, buf *[levelBlocks]block) []block 
 }
 
 // Site evidence stands on its own when a group accumulates: of what it
-// allocates, at least half stays (a cache that evicts, a queue that drains and
+// allocates, at least 60 % stays (a cache that evicts, a queue that drains and
 // traffic that comes and goes keep less), the growth exceeds sampling noise by
 // accumulateZ standard deviations.
 const (
-	keepsShare   = 0.5
+	keepsShare   = 0.6
 	accumulateZ  = 3.0
 	minSnapshots = minPoints
 )

@@ -43,7 +43,8 @@ type past struct {
 	plateau float64
 	// watched is for how many seconds something had been growing when it ended.
 	watched float64
-	blocks  int // the same in blocks
+	blocks  int     // the same in blocks
+	level   float64 // where it stood then, in bytes
 }
 
 // New makes a detector for one target. cfg must be valid.
@@ -135,6 +136,9 @@ func (d *Detector) closes(s *memwatch.Sample) bool {
 	if alloc >= 0 && c.alloc >= 0 && c.t > c.at {
 		load = float32((alloc - c.alloc) / (c.t - c.at))
 	}
+	if gc >= 0 && gc == c.gc {
+		d.series[liveHeap].pyramid.discard() // known already: no cycle ended since
+	}
 	for i := range d.series {
 		d.series[i].pyramid.closeBlock(c.t, load)
 	}
@@ -195,7 +199,7 @@ func restarted(old, s *memwatch.Sample) bool {
 func (d *Detector) remember() {
 	d.previous.watched, d.previous.blocks = 0, 0
 	if d.state.state.Rank() >= memwatch.Suspect.Rank() {
-		d.previous = past{watched: d.state.ev.tr.span, blocks: d.state.ev.tr.n}
+		d.previous = past{watched: d.state.ev.tr.span, blocks: d.state.ev.tr.n, level: d.state.ev.tr.last}
 		return
 	}
 	var buf [levelBlocks]block

@@ -62,6 +62,9 @@ func (p *pyramid) closeBlock(t float64, load float32) bool {
 	return true
 }
 
+// discard empties the open block.
+func (p *pyramid) discard() { p.n = 0 }
+
 func (p *pyramid) push(l int, b block) {
 	r := &p.level[l]
 	r.b[r.next] = b

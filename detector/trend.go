@@ -31,6 +31,13 @@ type trend struct {
 	beyondLoad float64
 }
 
+// scaled turns a trend of a count into one of bytes.
+func (tr trend) scaled(unit float64) trend {
+	tr.first, tr.last, tr.growth, tr.noise = tr.first*unit, tr.last*unit, tr.growth*unit, tr.noise*unit
+	tr.slope, tr.low, tr.high = tr.slope*unit, tr.low*unit, tr.high*unit
+	return tr
+}
+
 // minPoints is the least that a trend is looked for in: with 9 points all in
 // order, Mann-Kendall reaches 3.65.
 const minPoints = 9

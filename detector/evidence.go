@@ -1,0 +1,155 @@
+package detector
+
+import (
+	"github.com/zupee/memwatch"
+)
+
+// evidence is what grows at one closing, by the series or the sites that show it best.
+type evidence struct {
+	kind memwatch.Kind
+	name string // in words
+	tr   trend  // in bytes
+	// groups are the owners that accumulate; empty when only the process shows it.
+	groups []group
+	// Each is a gate between suspect and leaking.
+	beyondLoad bool // growth remains when load is taken off
+	watched    bool // seen for long enough, or large enough
+	fresh      bool // above what the previous life held
+	ample      bool // not lost in the size of the whole
+}
+
+func (e *evidence) strong() bool { return e.beyondLoad && e.watched && e.fresh && e.ample }
+
+// A growth must have been watched for settleSeconds and settleBlocks before it
+// is called a leak: programs warm up for minutes, whatever the interval is. One
+// that already passed LeakThresholdBytes and doubled what was there need not wait.
+const (
+	settleSeconds = 270
+	settleBlocks  = 12
+	learnBlocks   = minPoints
+)
+
+const (
+	// maxPerGoroutine is how much heap one leaked goroutine may plausibly hold.
+	maxPerGoroutine = 256 << 10
+	// loadShare of the growth must remain when load is taken off.
+	loadShare = 0.3
+	// ampleShare of the level must have been added: a heap as a whole wanders by
+	// some percent for days.
+	ampleShare = 0.1
+	// lifeShare of its life is how long a process must be seen to grow.
+	lifeShare = 0.1
+	// nearly the level at which the previous life ended makes the growth of two
+	// lives one.
+	nearly = 0.9
+	// previousMargin above the previous life's plateau is more than that life held.
+	previousMargin = 1.1
+	// dominant is how much more than the heap memory outside it must grow to be
+	// the matter: with GOGC=100, a growing live heap takes twice its growth.
+	dominant = 4
+)
+
+// gather picks the growth to speak of, if there is any.
+func (d *Detector) gather() (evidence, bool) {
+	ev, ok := d.largest()
+	if !ok {
+		return ev, false
+	}
+	ev.beyondLoad = len(ev.groups) > 0 || ev.tr.beyondLoad >= loadShare
+	ev.ample = len(ev.groups) > 0 || ev.tr.growth >= ampleShare*ev.tr.first
+	ev.fresh = ev.kind != memwatch.KindHeap || ev.tr.last > previousMargin*d.previous.plateau
+	watched, blocks := d.watched(&ev.tr)
+	ev.watched = watched >= max(settleSeconds, lifeShare*d.clock.t) && (blocks >= settleBlocks || len(ev.groups) > 0) ||
+		ev.tr.growth >= float64(d.cfg.LeakThresholdBytes) && ev.tr.growth >= ev.tr.first
+	return ev, true
+}
+
+// watched is for how long the growth has been seen, in seconds and blocks,
+// together with the previous life's if that ended growing and this one goes on
+// where it ended.
+func (d *Detector) watched(tr *trend) (seconds float64, blocks int) {
+	seconds, blocks = tr.span, tr.n
+	if p := &d.previous; p.watched > 0 && tr.last > nearly*p.level {
+		seconds, blocks = seconds+p.watched, blocks+p.blocks
+	}
+	return seconds, blocks
+}
+
+// largest chooses among all that grows what makes up most of it.
+func (d *Detector) largest() (evidence, bool) {
+	found := func(i int) *trend { return &d.series[i].found }
+	live, routines, off := found(liveHeap), found(goroutines), found(offHeap)
+	groups := d.accumulating()
+	byProcess := func(i int) (evidence, bool) {
+		return evidence{kind: d.series[i].kind, name: d.series[i].name, tr: *found(i)}, true
+	}
+	switch {
+	case routines.n > 0 && live.growth < maxPerGoroutine*routines.growth:
+		// Goroutines keep what they refer to: the heap beside them is their doing.
+		ev, _ := byProcess(goroutines)
+		ev.tr = routines.scaled(d.perGoroutine() + max(0, live.growth)/routines.growth)
+		return ev, true
+	case live.n > 0 && off.growth < dominant*live.growth:
+		ev, _ := byProcess(liveHeap)
+		ev.groups = groups
+		return ev, true
+	case len(groups) > 0:
+		return evidence{kind: memwatch.KindHeap, name: "what " + groups[0].owner + " holds", tr: groups[0].tr, groups: groups}, true
+	case found(stackBytes).n > 0:
+		return byProcess(stackBytes)
+	case off.n > 0:
+		return byProcess(offHeap)
+	case found(fragments).n > 0:
+		return byProcess(fragments)
+	}
+	return evidence{}, false
+}
+
+// perGoroutine is the stack bytes of one goroutine.
+func (d *Detector) perGoroutine() float64 {
+	const least = 2048 // a new goroutine's stack
+	n := d.last.Or(memwatch.Goroutines, 0)
+	if n < 1 {
+		return least
+	}
+	return max(least, d.last.Or(memwatch.StackInuseBytes, 0)/n)
+}
+
+// accumulating returns the owners whose growth stands on its own, unless the
+// live heap says that others gave up as much.
+func (d *Detector) accumulating() []group {
+	var out []group
+	for _, g := range d.grown {
+		tr := &g.tr
+		if tr.z < d.cfg.Significance || tr.plateau >= rivalMargin || tr.step >= rivalMargin || tr.ending < endingShare {
+			continue
+		}
+		if d.liveAllows(&g) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// liveAllows reports whether the live heap over about the same time can have
+// grown by half of what the group did.
+func (d *Detector) liveAllows(g *group) bool {
+	p := &d.series[liveHeap].pyramid
+	var buf [levelBlocks]block
+	for l := range levels {
+		w := p.window(l, levelBlocks, &buf)
+		if len(w) < minPoints {
+			return true
+		}
+		if w[len(w)-1].t-w[0].t < 0.8*g.gap && l+1 < levels && p.level[l+1].n >= minPoints {
+			continue
+		}
+		for len(w) > minPoints && w[len(w)-1].t-w[0].t > 1.1*g.gap {
+			w = w[1:]
+		}
+		var tr trend
+		tr, d.scratch = measure(w, d.scratch)
+		return tr.high*g.gap >= 0.5*g.growth
+	}
+	return true
+}
