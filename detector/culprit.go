@@ -1,6 +1,8 @@
 package detector
 
 import (
+	"slices"
+
 	"github.com/zupee/memwatch"
 )
 
@@ -12,6 +14,9 @@ func (d *Detector) culprits() []memwatch.Culprit {
 	out := []memwatch.Culprit{}
 	var tables []*siteTable
 	unit := 1.0
+	if d.state.ev.kind == memwatch.KindGoroutine {
+		out = d.proven(out)
+	}
 	switch d.state.ev.kind {
 	case memwatch.KindGoroutine:
 		tables = []*siteTable{&d.stacks, &d.heap}
@@ -26,6 +31,9 @@ func (d *Detector) culprits() []memwatch.Culprit {
 		for _, g := range table.groups(0) {
 			if len(out) == maxCulprits {
 				return out
+			}
+			if slices.ContainsFunc(out, func(c memwatch.Culprit) bool { return c.Function == g.owner }) {
+				continue
 			}
 			if g.growth > 0 && g.gap > 0 {
 				out = append(out, d.culprit(table, &g, unit))
@@ -61,4 +69,29 @@ func (d *Detector) culprit(table *siteTable, g *group, unit float64) memwatch.Cu
 		c.Certainty = memwatch.Certain
 	}
 	return c
+}
+
+// proven names the stacks of goroutines that are lost for good.
+func (d *Detector) proven(out []memwatch.Culprit) []memwatch.Culprit {
+	b := &blame{frames: d.proof.frames}
+	for i := range d.proof.sites[:min(len(d.proof.sites), maxCulprits)] {
+		s := &d.proof.sites[i]
+		owner := d.proof.frames[s.Stack[b.owner(s.Stack)]]
+		c := memwatch.Culprit{
+			Function: owner.Function, File: owner.File, Line: owner.Line,
+			LiveObjects: s.LiveObjects, LiveBytes: int64(float64(s.LiveObjects) * d.perGoroutine()),
+			Share: float64(s.LiveObjects) / float64(d.proof.total), Certainty: memwatch.Certain,
+		}
+		for _, id := range s.Stack {
+			f := d.proof.frames[id]
+			c.Stack = append(c.Stack, f)
+			if c.OwnFrame == "" && isOwn(f) {
+				c.OwnFrame = f.Function
+			}
+		}
+		c.Leaf = c.Stack[0].Function
+		c.GrowthBytesPerSecond = d.state.ev.tr.slope * c.Share
+		out = append(out, c)
+	}
+	return out
 }

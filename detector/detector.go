@@ -21,7 +21,8 @@ type Detector struct {
 	stacks   siteTable // goroutine profiles
 	grown    []group   // owners that accumulate, as of the newest heap profile
 	state    states
-	leakRead bool // a goroutineleak profile was read
+	proof    proof   // goroutineleak profile
+	baseline float64 // memory used when first seen, bytes
 	scratch  []float64
 }
 
@@ -60,7 +61,7 @@ func (d *Detector) begin() {
 	d.series = newSeries()
 	d.heap, d.stacks, d.grown = siteTable{}, siteTable{}, nil
 	d.state = states{state: memwatch.Learning}
-	d.leakRead = false
+	d.proof, d.baseline = proof{}, 0
 }
 
 // Observe takes one reading. Readings come in the order of their times; one
@@ -80,6 +81,7 @@ func (d *Detector) Observe(s *memwatch.Sample) {
 	if d.clock.origin.IsZero() {
 		d.clock.origin = s.Time
 		d.clock.alloc = s.Or(memwatch.TotalAllocBytes, -1)
+		d.baseline = s.Or(memwatch.RSSBytes, s.Or(memwatch.SysBytes, 0))
 	}
 	d.last = *s
 	d.clock.t = s.Time.Sub(d.clock.origin).Seconds()
@@ -223,7 +225,7 @@ func (d *Detector) ObserveSites(p *memwatch.Sites) {
 	case memwatch.GoroutineProfile:
 		d.stacks.add(t, p)
 	case memwatch.GoroutineLeakProfile:
-		d.leakRead = true
+		d.proof.take(p)
 	}
 }
 

@@ -61,6 +61,9 @@ func (d *Detector) gather() (evidence, bool) {
 	watched, blocks := d.watched(&ev.tr)
 	ev.watched = watched >= max(settleSeconds, lifeShare*d.clock.t) && (blocks >= settleBlocks || len(ev.groups) > 0) ||
 		ev.tr.growth >= float64(d.cfg.LeakThresholdBytes) && ev.tr.growth >= ev.tr.first
+	if ev.kind == memwatch.KindGoroutine && d.proof.settles(d.series[goroutines].found.growth) {
+		ev.watched, ev.beyondLoad, ev.ample = true, true, true
+	}
 	return ev, true
 }
 

@@ -33,7 +33,7 @@ const heapFloor = 1 << 20
 func newSeries() [seriesCount]series {
 	return [seriesCount]series{
 		liveHeap:   {name: "live heap", kind: memwatch.KindHeap, floor: heapFloor, share: 0.05},
-		goroutines: {name: "goroutines", kind: memwatch.KindGoroutine, floor: 30, share: 0.25},
+		goroutines: {name: "memory kept by goroutines", kind: memwatch.KindGoroutine, floor: 30, share: 0.25},
 		// Which pages are resident wanders by some MiB as heap spans are reused.
 		offHeap:    {name: "memory outside the Go heap", kind: memwatch.KindOffHeap, floor: 8 << 20, share: 0.25},
 		stackBytes: {name: "goroutine stacks", kind: memwatch.KindGoroutine, floor: 8 << 20, share: 0.25},

@@ -43,7 +43,7 @@ func (f flow) kept() float64 {
 // A caller's share of a function's memory below which it does not count, and
 // the ratio of what two callers keep at which they are not alike.
 const (
-	otherWeight = 0.1
+	otherWeight = 0.02
 	otherKept   = 0.5
 	// replaced is the part of the growth that, given up by the other callers,
 	// makes it a replacement.

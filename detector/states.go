@@ -36,6 +36,9 @@ func (d *Detector) judge() {
 	for i := range d.series {
 		d.scratch = d.series[i].look(&d.cfg, d.scratch)
 	}
+	if live := &d.series[liveHeap]; live.found.n == 0 {
+		live.found = steep(&live.pyramid, float64(d.cfg.LeakThresholdBytes))
+	}
 	st := &d.state
 	if st.state == memwatch.Learning && d.clock.closed >= learnBlocks {
 		st.state = memwatch.Healthy

@@ -76,7 +76,7 @@ func measure(b []block, buf []float64) (trend, []float64) {
 	tr.growth = tr.slope * tr.span
 
 	inflate := tr.residuals(b)
-	sd := math.Sqrt(float64(n*(n-1)*(2*n+5))/18) * math.Sqrt(inflate)
+	sd := kendallSD(n) * math.Sqrt(inflate)
 	tr.z = float64(s-sign(float64(s))) / sd
 	// Sen's interval: the slopes at ranks (m ± 1.96·sd)/2.
 	m, k := float64(len(slopes)), 1.96*sd
@@ -88,6 +88,12 @@ func measure(b []block, buf []float64) (trend, []float64) {
 	tr.beyondLoad = beyondLoad(b)
 	return tr, slopes
 }
+
+// kendallSD is the standard deviation of Mann-Kendall's S when n points are in random order.
+func kendallSD(n int) float64 { return math.Sqrt(float64(n*(n-1)*(2*n+5)) / 18) }
+
+// sortedZ is the z of n points that are all in order.
+func sortedZ(n int) float64 { return float64(n*(n-1)/2-1) / kendallSD(n) }
 
 // residuals sets the noise and returns by how much autocorrelation inflates the
 // variance of the mean: (1+ρ)/(1−ρ) for a first-order process, at least 1.

@@ -1,35 +1,63 @@
 package detector
 
 import (
-	"fmt"
+	"math"
+	"time"
 
 	"github.com/zupee/memwatch"
 )
 
-// Verdict says all that is known, freshly built.
+// Verdict says all that is known now, freshly built: the caller's to keep.
 func (d *Detector) Verdict() *memwatch.Verdict {
 	st := &d.state
-	v := &memwatch.Verdict{State: st.state, Kind: memwatch.KindNone, Severity: memwatch.SeverityNone, Culprits: []memwatch.Culprit{}, Gates: []memwatch.Gate{}}
+	v := &memwatch.Verdict{
+		State: st.state, Kind: memwatch.KindNone, Severity: memwatch.SeverityNone,
+		Culprits: []memwatch.Culprit{}, Gates: []memwatch.Gate{},
+	}
+	limit, source := d.limit()
+	v.LimitBytes, v.LimitSource = int64(limit), source
 	if st.state.Rank() < memwatch.Suspect.Rank() {
-		v.Summary = fmt.Sprintf("%s: nothing grows that should not", st.state)
+		if ev, ok := d.idle(); ok {
+			x := d.danger(&ev)
+			v.Gates = d.gates(&ev, &x)
+		}
+		v.Summary = d.summary(v, nil, nil)
 		return v
 	}
-	tr := &st.ev.tr
-	v.Kind = st.ev.kind
-	v.GrowthBytesPerSecond = memwatch.Interval{Estimate: tr.slope, Low: tr.low, High: tr.high}
-	v.GrowthBytes = tr.growth
-	v.Since = memwatch.Milli(d.last.Time) - memwatch.UnixMilli(tr.span*1000)
-	v.Confidence = 0.9
+	ev := &st.ev
+	x := d.danger(ev)
+	v.Kind = ev.kind
+	v.Since = memwatch.Milli(d.clock.origin.Add(time.Duration(st.since * float64(time.Second))))
+	v.GrowthBytesPerSecond = memwatch.Interval{Estimate: ev.tr.slope, Low: ev.tr.low, High: ev.tr.high}
+	v.GrowthBytes = ev.tr.growth
+	v.TimeToLimitSeconds, v.TimeToLimitLowSeconds, v.TimeToLimitHighSeconds = finite(x.left), finite(x.soonest), finite(x.latest)
 	if st.state == memwatch.Leaking {
-		v.Severity = memwatch.SeverityInfo
-		if v.GrowthBytes > float64(d.cfg.LeakThresholdBytes) {
-			v.Severity = memwatch.SeverityWarning
-		}
+		v.Severity = d.severity(ev, &x)
 	}
+	v.Confidence = d.confidence(ev)
 	v.Culprits = d.culprits()
-	v.Summary = fmt.Sprintf("%s: %s grows by %.0f kB/s", v.State, v.Kind, tr.slope/1000)
-	if len(v.Culprits) > 0 {
-		v.Summary += " in " + v.Culprits[0].Function
-	}
+	v.Gates = d.gates(ev, &x)
+	v.Summary = d.summary(v, ev, &x)
 	return v
+}
+
+// finite is nil for what is never reached.
+func finite(x float64) *float64 {
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return nil
+	}
+	return &x
+}
+
+// confidence puts the evidence into one number: how far the trend is beyond
+// chance, with what sites add, and half of it while something holds it back.
+func (d *Detector) confidence(ev *evidence) float64 {
+	c := 1 - 0.5*math.Exp(-math.Max(0, ev.tr.z-d.cfg.Significance+1))
+	if len(ev.groups) > 0 || d.proof.total > 0 {
+		c = 1 - (1-c)/2
+	}
+	if d.state.state != memwatch.Leaking {
+		c /= 2
+	}
+	return c
 }

@@ -37,7 +37,7 @@ func (d *Detector) Wants() Wants {
 		return Wants{
 			HeapEvery:       interval,
 			GoroutinesEvery: goroutinesCloser * interval,
-			GoroutineLeak:   suspect && !d.leakRead && d.state.ev.kind == memwatch.KindGoroutine,
+			GoroutineLeak:   suspect && !d.proof.read && d.state.ev.kind == memwatch.KindGoroutine,
 		}
 	}
 	return Wants{HeapEvery: heapEach * interval, GoroutinesEvery: goroutinesEach * interval}
