@@ -20,17 +20,18 @@ func usual(prefix string) Endpoints {
 // begin.
 func (e Endpoints) resolve(path string) Endpoints {
 	path = strings.TrimRight(path, "/")
-	only := Endpoints{Off, Off, Off, Off, Off}
-	found := usual(strings.TrimSuffix(strings.TrimSuffix(path, "/debug/pprof"), "/debug"))
+	found := Endpoints{Off, Off, Off, Off, Off}
 	switch {
 	case strings.HasSuffix(path, "/vars"):
-		only.Vars, found = path, only
+		found.Vars = path
 	case strings.HasSuffix(path, "/metrics"):
-		only.Metrics, found = path, only
+		found.Metrics = path
 	case strings.HasSuffix(path, "/heap"), strings.HasSuffix(path, "/allocs"):
-		only.Heap, found = path, only
+		found.Heap = path
 	case strings.HasSuffix(path, "/goroutine"):
-		only.Goroutine, found = path, only
+		found.Goroutine = path
+	default:
+		found = usual(strings.TrimSuffix(strings.TrimSuffix(path, "/debug/pprof"), "/debug"))
 	}
 	for _, f := range []struct{ to, from *string }{
 		{&found.Vars, &e.Vars},

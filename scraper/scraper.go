@@ -60,7 +60,8 @@ func (s *Scraper) Close() { s.client.close() }
 
 // Sample takes one reading from all that the target serves. An endpoint that
 // fails does not lose what the others gave (see Trouble); an error means that
-// there is no reading.
+// there is no reading. A process that can be seen gives its RSS even when its
+// endpoints give nothing.
 func (s *Scraper) Sample(ctx context.Context) (memwatch.Sample, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,10 +86,13 @@ func (s *Scraper) Sample(ctx context.Context) (memwatch.Sample, error) {
 			return memwatch.Sample{}, err
 		}
 	}
+	if empty(&sample) && s.inuse == 0 {
+		s.trouble = append(s.trouble, s.nothing())
+	}
 	s.system(&sample)
 	s.derive(&sample)
 	if empty(&sample) {
-		return memwatch.Sample{}, s.nothing()
+		return memwatch.Sample{}, s.trouble[0]
 	}
 	sample.Set(memwatch.ScrapeSeconds, time.Since(start).Seconds())
 	return sample, nil
@@ -197,9 +201,6 @@ func empty(s *memwatch.Sample) bool {
 
 // nothing is the error of a target that answers but has nothing to read.
 func (s *Scraper) nothing() error {
-	if len(s.trouble) > 0 {
-		return s.trouble[0]
-	}
 	var tried []string
 	for _, path := range []string{s.endpoints.Vars, s.endpoints.Metrics, s.index()} {
 		if path != Off {
