@@ -185,22 +185,77 @@ func rows(b *testing.B, path string) (func([]store.Reading) error, func() error)
 	}, db.Close
 }
 
-// BenchmarkReadings reads one instance-day (8,640 readings) among others.
+// BenchmarkReadings reads one instance-day (8,640 readings) of 20 instances, from
+// chunks and, to compare, from plain rows.
+//
+//	go test -run - -bench Readings ./hub/store
 func BenchmarkReadings(b *testing.B) {
-	s := open(b, store.Config{CommitEvery: time.Nanosecond})
-	f := newFleet(20)
-	for range 8640 {
-		mustAppend(b, s, f.tick(nil))
+	const day = 8640
+	ticks := func(yield func([]store.Reading) error) {
+		f := newFleet(20)
+		for range day {
+			if err := yield(f.tick(nil)); err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
+	b.Run("rows", func(b *testing.B) {
+		path := filepath.Join(b.TempDir(), "hub.db")
+		appendTick, done := rows(b, path)
+		ticks(appendTick)
+		if err := done(); err != nil {
+			b.Fatal(err)
+		}
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer db.Close()
+		b.ReportAllocs()
+		for b.Loop() {
+			if n := readRows(b, db, 7); n != day {
+				b.Fatal(n)
+			}
+		}
+	})
 	for _, points := range []int{500, 10_000} {
-		b.Run(fmt.Sprintf("day/points=%d", points), func(b *testing.B) {
+		b.Run(fmt.Sprintf("chunks/points=%d", points), func(b *testing.B) {
+			s := open(b, store.Config{CommitEvery: time.Nanosecond})
+			ticks(func(tick []store.Reading) error {
+				_, err := s.Append(context.Background(), tick)
+				return err
+			})
 			b.ReportAllocs()
 			for b.Loop() {
 				_, total, err := s.Readings(context.Background(), store.Query{Service: "bench", Instance: "instance-7", MaxPoints: points})
-				if err != nil || total != 8640 {
+				if err != nil || total != day {
 					b.Fatal(total, err)
 				}
 			}
 		})
 	}
+}
+
+// readRows reads all rows of an instance and answers how many.
+func readRows(b *testing.B, db *sql.DB, instance int) (n int) {
+	found, err := db.Query("SELECT * FROM readings WHERE instance = ? ORDER BY at", instance)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer found.Close()
+	values := make([]int64, len(integers)+2)
+	into := make([]any, len(values))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for found.Next() {
+		if err := found.Scan(into...); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+	if err := found.Err(); err != nil {
+		b.Fatal(err)
+	}
+	return n
 }

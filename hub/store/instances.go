@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -146,19 +147,14 @@ func (s *Store) fillLast(ctx context.Context, st *InstanceState) error {
 		return nil // forgotten meanwhile
 	}
 	v := &views[0]
-	var newest []memwatch.Sample
-	var data []byte
-	err := s.read.QueryRowContext(ctx, "SELECT data FROM chunks WHERE instance = ? AND id <= ? ORDER BY last DESC LIMIT 1", v.id, v.lastChunk).Scan(&data)
-	switch {
-	case err == nil:
-		if newest, err = s.dict.Decode(nil, data); err != nil {
-			s.damage(v.id, err)
-		}
-	case err != sql.ErrNoRows: //nolint:errorlint // Scan returns it bare
+	newest, err := s.dict.Rows(nil, v.open)
+	if err != nil {
 		return err
 	}
-	if newest, err = s.dict.Rows(newest, v.open); err != nil {
-		return err
+	if v.count == 0 || v.to < v.last {
+		if newest, err = s.newestChunk(ctx, v, newest); err != nil {
+			return err
+		}
 	}
 	for i := range newest {
 		if st.Last == nil || newest[i].Time.After(st.Last.Time) {
@@ -174,4 +170,22 @@ func (s *Store) fillLast(ctx context.Context, st *InstanceState) error {
 		st.LastSeen = last.Time
 	}
 	return nil
+}
+
+// newestChunk appends the readings of an instance's newest chunk to dst.
+func (s *Store) newestChunk(ctx context.Context, v *view, dst []memwatch.Sample) ([]memwatch.Sample, error) {
+	var id int64
+	var data []byte
+	err := s.read.QueryRowContext(ctx, "SELECT id, data FROM chunks WHERE instance = ? AND id <= ? ORDER BY last DESC LIMIT 1", v.id, v.lastChunk).Scan(&id, &data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return dst, nil
+	} else if err != nil {
+		return dst, err
+	}
+	out, err := s.dict.Decode(dst, data)
+	if err != nil {
+		s.damage(id, err)
+		return dst, nil
+	}
+	return out, nil
 }

@@ -79,6 +79,7 @@ type view struct {
 	id        int64
 	target    target
 	lastChunk int64
+	last      int64
 	open      []byte
 	count     int
 	from, to  int64
@@ -106,23 +107,24 @@ func (s *Store) views(service, instance string) []view {
 
 func (sr *series) view() view {
 	st := &sr.state
-	return view{id: sr.id, target: sr.target, lastChunk: st.lastChunk, open: st.rows, count: st.count, from: st.from, to: st.to}
+	return view{id: sr.id, target: sr.target, lastChunk: st.lastChunk, last: st.last, open: st.rows, count: st.count, from: st.from, to: st.to}
 }
 
 // scan feeds all readings of a view that lie in the range to the thinner.
 func (s *Store) scan(ctx context.Context, v *view, th *thinner) error {
 	if v.count > 0 && v.from <= th.to && v.to >= th.from {
-		th.extend(v.from, v.to)
+		th.extend(v.from, v.to, v.count)
 	} else {
 		v.open = nil
 	}
-	var first, last sql.NullInt64
-	const extent = "SELECT min(first), max(last) FROM chunks WHERE instance = ? AND first <= ? AND last >= ? AND id <= ?"
-	if err := s.read.QueryRowContext(ctx, extent, v.id, th.to, th.from, v.lastChunk).Scan(&first, &last); err != nil {
+	var first, last int64
+	var count int
+	const extent = "SELECT coalesce(min(first), 0), coalesce(max(last), 0), coalesce(sum(count), 0) FROM chunks WHERE instance = ? AND first <= ? AND last >= ? AND id <= ?"
+	if err := s.read.QueryRowContext(ctx, extent, v.id, th.to, th.from, v.lastChunk).Scan(&first, &last, &count); err != nil {
 		return err
 	}
-	if first.Valid {
-		th.extend(first.Int64, last.Int64)
+	if count > 0 {
+		th.extend(first, last, count)
 		if err := s.scanChunks(ctx, v, th); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ type thinner struct {
 
 	// low and high are the ends of what can come, once extended.
 	low, high int64
-	extended  bool
+	expected  int // how many readings at most
 
 	all         []memwatch.Sample
 	spans       []span
@@ -42,15 +42,15 @@ type span struct {
 	min, max memwatch.Sample
 }
 
-// extend says that readings between first and last are to come. It must be
-// called before they do.
-func (th *thinner) extend(first, last int64) {
+// extend says that up to count readings between first and last are to come. It
+// must be called before they do.
+func (th *thinner) extend(first, last int64, count int) {
 	first, last = max(first, th.from), min(last, th.to)
-	if !th.extended {
-		th.low, th.high, th.extended = first, last, true
-		return
+	if th.expected == 0 {
+		th.low, th.high = first, last
 	}
 	th.low, th.high = min(th.low, first), max(th.high, last)
+	th.expected += count
 }
 
 func (th *thinner) add(readings []memwatch.Sample) {
@@ -70,6 +70,9 @@ func (th *thinner) add(readings []memwatch.Sample) {
 		if th.spans != nil {
 			th.thin(r, ms)
 			continue
+		}
+		if th.all == nil {
+			th.all = make([]memwatch.Sample, 0, min(th.expected, th.points+1))
 		}
 		if th.all = append(th.all, *r); len(th.all) > th.points {
 			th.spans = make([]span, th.points/2-1)

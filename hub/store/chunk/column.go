@@ -66,23 +66,21 @@ func (e *encoder) signal(readings []memwatch.Sample, sig memwatch.Signal) {
 	} else {
 		e.out = append(append(e.out, 0), present...)
 	}
-	m := whole
-	for m < bitwise && !e.fits(m) {
-		m++
+	m, ns := whole, e.ns[:len(e.values)]
+	for !m.all(e.values, ns) {
+		m++ // ends at bitwise
 	}
-	e.ns = e.ns[:len(e.values)]
-	for i, v := range e.values {
-		e.ns[i] = m.near(v)
-	}
-	e.integers(m, e.ns)
-	e.ns = e.ns[:cap(e.ns)]
+	e.integers(m, ns)
 }
 
-func (e *encoder) fits(m mode) bool {
-	for _, v := range e.values {
-		if _, ok := m.exact(v); !ok {
+// all puts the values into ns and reports whether every one comes back the same.
+func (m mode) all(values []float64, ns []int64) bool {
+	for i, v := range values {
+		n, ok := m.exact(v)
+		if !ok {
 			return false
 		}
+		ns[i] = n
 	}
 	return true
 }
@@ -102,52 +100,63 @@ func (e *encoder) integers(m mode, ns []int64) {
 		all |= n
 	}
 	shift := min(bits.TrailingZeros64(uint64(all)), 31)
+	for i := range ns {
+		ns[i] >>= shift
+	}
+	differences(ns)
 	head := byte(m) | byte(shift)<<shiftBit
-	if deltaLen(ns, shift, true) < deltaLen(ns, shift, false) {
+	if twiceIsShorter(ns) {
 		head |= twice
+		differences(ns)
 	}
-	e.out = append(e.out, head)
-	zeros := uint64(0)
-	flush := func() {
-		if zeros > 0 {
-			e.out = binary.AppendUvarint(append(e.out, 0), zeros-1)
-			zeros = 0
+	out := append(e.out, head)
+	for i := 0; i < len(ns); i++ {
+		out = appendSigned(out, ns[i])
+		if ns[i] != 0 {
+			continue
 		}
+		run := 0 // how many zeros follow
+		for i+1 < len(ns) && ns[i+1] == 0 {
+			run, i = run+1, i+1
+		}
+		out = binary.AppendUvarint(out, uint64(run))
 	}
-	deltas(ns, shift, head&twice != 0, func(d int64) {
-		if d == 0 {
-			zeros++
-			return
-		}
-		flush()
-		e.out = appendSigned(e.out, d)
-	})
-	flush()
+	e.out = out
 }
 
-func deltas(ns []int64, shift int, double bool, yield func(int64)) {
-	var last, lastDelta int64
-	for _, n := range ns {
-		d := n>>shift - last
-		last = n >> shift
-		if double {
-			d, lastDelta = d-lastDelta, d
-		}
-		yield(d)
+// differences replaces each number by what it has more than the one before.
+func differences(ns []int64) {
+	var last int64
+	for i, n := range ns {
+		ns[i], last = n-last, n
 	}
 }
 
-func deltaLen(ns []int64, shift int, double bool) (total int) {
-	zero := false
-	deltas(ns, shift, double, func(d int64) {
-		if d != 0 {
-			total += uvarintLen(zigzag(d))
-		} else if !zero {
-			total += 2
-		}
-		zero = d == 0
-	})
-	return total
+// twiceIsShorter reports whether the differences of these differences take
+// fewer bytes.
+func twiceIsShorter(ns []int64) bool {
+	once, again := 0, 0
+	var last, lastStep int64 = 1, 1 // no run of zeros yet
+	var before int64
+	for _, d := range ns {
+		step := d - before
+		before = d
+		once += encodedLen(d, last)
+		again += encodedLen(step, lastStep)
+		last, lastStep = d, step
+	}
+	return again < once
+}
+
+// encodedLen is what d takes after last: a zero and its run's length once a run.
+func encodedLen(d, last int64) int {
+	switch {
+	case d != 0:
+		return uvarintLen(zigzag(d))
+	case last == 0:
+		return 0
+	}
+	return 2
 }
 
 // Decode reads a chunk and appends its readings to dst.
@@ -204,6 +213,12 @@ func (d *Dictionary) column(c *cursor, out []memwatch.Sample, ns []int64) {
 		return
 	}
 	sig, next := d.signalOf[number], 0
+	if full && m == whole { // by far the commonest
+		for i, n := range ns {
+			out[i].Set(sig, float64(n))
+		}
+		return
+	}
 	for i := range out {
 		if full || present[i/8]&(1<<(i%8)) != 0 {
 			if next == count {
@@ -250,33 +265,58 @@ func open(data []byte) (*cursor, int, error) {
 	return c, int(count), nil
 }
 
-// integers fills ns with what encoder.integers wrote and returns the mode.
+// integers fills ns with what encoder.integers wrote and returns the mode. It is
+// where reading spends its time, hence the plain loops.
 func (c *cursor) integers(ns []int64) mode {
 	head := c.take(1)
 	if c.bad {
 		return whole
 	}
-	shift, double := head[0]>>shiftBit, head[0]&twice != 0
-	var last, lastDelta int64
-	for i := 0; i < len(ns) && !c.bad; {
-		d, run := c.signed(), uint64(1)
-		if d == 0 {
-			run += c.uvarint()
-		}
-		if run > uint64(len(ns)-i) {
-			c.bad = true
-			break
-		}
-		for range run {
-			step := d
-			if double {
-				step += lastDelta
-				lastDelta = step
+	shift, b := head[0]>>shiftBit, c.b
+	for i := 0; i < len(ns); i++ {
+		// Most numbers take one or two bytes.
+		var u uint64
+		switch {
+		case len(b) > 0 && b[0] < 0x80:
+			u, b = uint64(b[0]), b[1:]
+		case len(b) > 1 && b[1] < 0x80:
+			u, b = uint64(b[0]&0x7f)|uint64(b[1])<<7, b[2:]
+		default:
+			v, n := binary.Uvarint(b)
+			if n <= 0 {
+				c.bad = true
+				return whole
 			}
-			last += step
-			ns[i] = last << shift
-			i++
+			u, b = v, b[n:]
 		}
+		if ns[i] = unzigzag(u); u != 0 {
+			continue
+		}
+		run, n := binary.Uvarint(b) // how many zeros follow
+		if n <= 0 || run >= uint64(len(ns)-i) {
+			c.bad = true
+			return whole
+		}
+		b = b[n:]
+		clear(ns[i : i+int(run)+1])
+		i += int(run)
+	}
+	c.b = b
+	if head[0]&twice != 0 {
+		sum(ns)
+	}
+	sum(ns)
+	for i := range ns {
+		ns[i] <<= shift
 	}
 	return mode(head[0] & modeMask)
+}
+
+// sum turns differences into what they are the differences of.
+func sum(ns []int64) {
+	var last int64
+	for i, d := range ns {
+		last += d
+		ns[i] = last
+	}
 }

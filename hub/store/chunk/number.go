@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/bits"
 )
 
 // mode says how a float64 is held as an integer. Every mode gives back the
@@ -72,14 +73,7 @@ func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 func appendSigned(dst []byte, n int64) []byte { return binary.AppendUvarint(dst, zigzag(n)) }
 
 // uvarintLen is the number of bytes that u takes.
-func uvarintLen(u uint64) int {
-	n := 1
-	for u >= 0x80 {
-		u >>= 7
-		n++
-	}
-	return n
-}
+func uvarintLen(u uint64) int { return (bits.Len64(u|1) + 6) / 7 }
 
 // cursor reads varints; the first failure sticks.
 type cursor struct {
