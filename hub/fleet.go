@@ -9,18 +9,14 @@ import (
 	"github.com/zupee/memwatch/wire"
 )
 
-// startGrace is how long after a start agents may take to come back before
-// their instances count as disconnected: longer than their longest backoff.
-const startGrace = time.Minute
-
 // name is a target without what is said about it.
 type name struct{ service, instance string }
 
 // fleet is the present state of every service. Its methods may be called from
 // any goroutine; they return what changed, for others to be told.
 type fleet struct {
-	grace, silence time.Duration
-	now            func() time.Time
+	cfg Presence
+	now func() time.Time
 
 	mu       sync.RWMutex
 	services map[string]*service
@@ -51,8 +47,8 @@ type instance struct {
 	spark   spark
 }
 
-func newFleet(grace, silence time.Duration, now func() time.Time) *fleet {
-	return &fleet{grace: grace, silence: silence, now: now, services: map[string]*service{}}
+func newFleet(cfg Presence, now func() time.Time) *fleet {
+	return &fleet{cfg: cfg, now: now, services: map[string]*service{}}
 }
 
 // get finds or makes an instance.
@@ -202,11 +198,75 @@ func (f *fleet) sweep() []wire.ServiceUpdate {
 			if i.status == wire.Disconnected {
 				continue
 			}
-			switch silent := max(f.silence, 4*i.interval); {
-			case i.holders == 0 && now.Sub(i.left) >= f.grace:
+			switch silent := max(f.cfg.Silence, 4*i.interval); {
+			case i.holders == 0 && now.Sub(i.left) >= f.cfg.Grace:
 				out = append(out, s.turn(i, wire.Disconnected, "its agent is gone")...)
 			case now.Sub(i.heard) >= silent:
 				out = append(out, s.turn(i, wire.Disconnected, "nothing heard for "+silent.Round(time.Second).String())...)
+			}
+		}
+	}
+	return out
+}
+
+// allAway is how much longer than ForgetAfter a whole service may be away.
+const allAway = 24
+
+// forget drops the replicas that are gone for good.
+func (f *fleet) forget() []memwatch.Target {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	var out []memwatch.Target
+	for _, s := range f.services {
+		patience := f.cfg.ForgetAfter
+		if s.status() == wire.Disconnected {
+			patience *= allAway
+		}
+		for _, i := range s.instances {
+			if i.status == wire.Disconnected && i.holders == 0 && now.Sub(i.heard) >= patience {
+				delete(s.instances, i.name)
+				out = append(out, memwatch.Target{Service: s.name, Instance: i.name})
+			}
+		}
+		if len(s.instances) == 0 {
+			delete(f.services, s.name)
+		}
+	}
+	return out
+}
+
+// pace is when an instance, or the newest of a service, was last read, and how
+// long it is between two readings of the slowest.
+func (f *fleet) pace(service, instance string) (last time.Time, interval time.Duration) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	interval = time.Second
+	s := f.services[service]
+	if s == nil {
+		return f.now(), interval
+	}
+	var newest memwatch.UnixMilli
+	for _, i := range s.instances {
+		if instance == "" || i.name == instance {
+			newest, interval = max(newest, i.newest), max(interval, i.interval)
+		}
+	}
+	if newest == 0 {
+		return f.now(), interval
+	}
+	return newest.Time(), interval
+}
+
+// absent are the instances that are not connected.
+func (f *fleet) absent() []wire.ServiceUpdate {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	var out []wire.ServiceUpdate
+	for _, s := range f.services {
+		for _, i := range s.instances {
+			if i.status == wire.Disconnected {
+				out = append(out, wire.ServiceUpdate{Service: s.name, Instance: i.name, Status: i.status, Reason: i.reason})
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/zupee/memwatch"
@@ -30,46 +31,60 @@ func (s *Server) service(r *http.Request) (any, error) {
 const (
 	// defaultReadings is how many readings the original returned.
 	defaultReadings = 100
-	maxReadings     = 10_000
-	// maxPoints bounds one answer, all instances together.
-	maxPoints = 50_000
+	maxReadings     = 20_000
 )
 
 // serviceMetrics answers with the newest readings, or with a range of them
-// thinned to a step or to limit points for each instance.
+// thinned to limit points for each instance, or to two for each step.
 func (s *Server) serviceMetrics(r *http.Request) (any, error) {
 	p := parse(r)
 	q := MetricsQuery{
 		Service: r.PathValue("service"), Instance: p.text("instance"),
 		From: p.instant("from"), To: p.instant("to"), Limit: p.limit(defaultReadings, maxReadings),
 	}
-	step := p.length("step")
 	if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
 		p.fail("to", p.text("to"), "a time after from")
+	}
+	if step := p.length("step"); step > 0 {
+		q.Limit = p.steps(q, step)
 	}
 	if p.err != nil {
 		return nil, p.err
 	}
-	if _, ok := s.Fleet.Service(q.Service); !ok {
+	known, ok := s.Fleet.Service(q.Service)
+	if !ok {
 		return nil, notFound("service", q.Service)
 	}
-	points := q.Limit
-	if step > 0 || !q.From.IsZero() || !q.To.IsZero() {
-		q.Limit = 0
-		if step > 0 && p.text("limit") == "" {
-			points = maxReadings
-		}
+	if q.Instance != "" && !slices.ContainsFunc(known.Instances, func(i Instance) bool { return i.Name == q.Instance }) {
+		return nil, notFound("instance", q.Instance)
 	}
+	out := ServiceMetrics{Service: q.Service, Metrics: []wire.Metrics{}}
 	all, total, err := s.Store.Readings(r.Context(), q)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNotFound): // registered, but nothing came yet
+	case err != nil:
 		return nil, fmt.Errorf("readings of %s: %w", q.Service, err)
+	default:
+		out.Metrics, out.Total = merge(q.Service, all), total
 	}
-	out := ServiceMetrics{Service: q.Service, Total: total, Metrics: []wire.Metrics{}}
-	for i := range all {
-		all[i].Samples = Thin(all[i].Samples, step, min(points, max(1, maxPoints/len(all))))
-	}
-	out.Metrics = merge(q.Service, all)
 	return out, nil
+}
+
+// steps is how many points a step leaves of a range, two for each.
+func (p *params) steps(q MetricsQuery, step time.Duration) int {
+	to := q.To
+	if to.IsZero() {
+		to = time.Now()
+	}
+	if q.From.IsZero() {
+		p.fail("from", "", "a time, as step needs a range")
+		return 0
+	}
+	points := 2*int(to.Sub(q.From)/step) + 4
+	if p.text("limit") != "" {
+		points = min(points, q.Limit)
+	}
+	return min(points, maxReadings)
 }
 
 // merge interleaves the series by time.

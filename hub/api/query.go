@@ -14,10 +14,11 @@ import (
 // MetricsQuery asks for the readings of a service.
 type MetricsQuery struct {
 	Service, Instance string // Instance "" means all
-	// From and To are the range, both included; zero means open.
+	// From and To are the range, both included; zero means open. When both are
+	// open, the newest Limit readings of each instance are asked for; else as many
+	// of the range, thinned if need be so that no peak is lost.
 	From, To time.Time
-	// Limit is how many of the newest readings of each instance to return; 0 means all.
-	Limit int
+	Limit    int
 }
 
 // AlertQuery asks for alerts, newest first. Empty fields match all.

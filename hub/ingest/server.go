@@ -2,7 +2,7 @@ package ingest
 
 import (
 	"context"
-	"io"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,22 +34,26 @@ type Sink interface {
 	Snapshot(ctx context.Context, s wire.Snapshot) error
 }
 
+// Errors of Blobs that an agent is told; all others mean that it is to send the
+// same again later.
+var (
+	// ErrCorrupt: the bytes are not the ones that were announced, and are gone.
+	ErrCorrupt = errors.New("the bytes do not have the size and sha256 that were announced")
+	// ErrTooLarge: the hub does not take profiles of this size.
+	ErrTooLarge = errors.New("the profile is larger than this hub takes")
+)
+
 // Blobs keeps the bytes of profiles under their SHA-256, in hex.
 type Blobs interface {
 	// Has reports whether all bytes are there, durable and checked.
 	Has(ctx context.Context, sha256 string) (bool, error)
-	// Create starts a profile of size bytes.
-	Create(ctx context.Context, sha256 string, size int64) (Upload, error)
-}
-
-// Upload is one profile on its way in. It is used by one goroutine.
-type Upload interface {
-	io.Writer
-	// Commit makes the bytes durable under their SHA-256; corrupt means that
-	// they are not the bytes that were announced, and are gone.
-	Commit(ctx context.Context) (corrupt bool, err error)
-	// Abort forgets them. It does nothing after Commit.
-	Abort()
+	// Partial is how many bytes of an unfinished profile are there.
+	Partial(ctx context.Context, sha256 string) (int64, error)
+	// Write adds a part and answers where the next one must begin. Bytes that are
+	// there already are passed over; a part beyond what is there is not taken.
+	Write(ctx context.Context, sha256 string, offset int64, part []byte) (next int64, err error)
+	// Finish checks what was written and makes it durable.
+	Finish(ctx context.Context, sha256 string, size int64) error
 }
 
 // Server serves agents. It is an http.Handler for upgrade requests.

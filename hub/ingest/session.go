@@ -83,9 +83,6 @@ func (c *session) serve(ctx context.Context) {
 
 func (c *session) end() {
 	_ = c.conn.CloseNow()
-	for _, u := range c.uploads {
-		u.dst.Abort()
-	}
 	targets := make([]memwatch.Target, 0, len(c.joined))
 	for t := range c.joined {
 		targets = append(targets, memwatch.Target{Service: t.service, Instance: t.instance})
@@ -148,7 +145,13 @@ func idOf(frame []byte) string {
 // refuse counts what was wrong and words the answer.
 func (c *session) refuse(id string, err error) any {
 	var r *refusal
-	if !errors.As(err, &r) { // the sink's error: its details are the hub's own business
+	switch {
+	case errors.As(err, &r):
+	case errors.Is(err, ErrCorrupt):
+		r = &refusal{code: codeCorrupt, message: ErrCorrupt.Error()}
+	case errors.Is(err, ErrTooLarge):
+		r = &refusal{code: codeTooLarge, message: ErrTooLarge.Error()}
+	default: // its details are the hub's own business
 		c.logger.Error("cannot store what an agent sent", "error", err)
 		r = &refusal{code: codeUnavailable, message: "the hub cannot store this now: send it again later", retryAfter: retryAfter}
 	}

@@ -10,10 +10,9 @@ import (
 // upload is a profile whose bytes were asked for and have not all come.
 type upload struct {
 	message wire.Snapshot
-	dst     Upload
-	offset  int64
 	// asked is the offset of the last want, so that chunks which were under way
-	// when something went wrong are not each answered with another one.
+	// when something went wrong are not each answered with another one; -1 when
+	// chunks came in since.
 	asked int64
 }
 
@@ -46,27 +45,32 @@ func (c *session) snapshot(ctx context.Context, frame []byte) any {
 	return c.want(ctx, m)
 }
 
+// want asks for the bytes that are not there yet.
 func (c *session) want(ctx context.Context, m wire.Snapshot) any {
 	u := c.uploads[m.ID]
-	if u == nil {
-		if len(c.uploads) >= maxUploads {
-			return c.refuse(m.ID, &refusal{
-				code: codeTooMany, retryAfter: retryAfter,
-				message: fmt.Sprintf("%d profiles are under way on this connection: finish them first", maxUploads),
-			})
-		}
-		dst, err := c.server.blobs.Create(ctx, m.Capture.SHA256, m.Capture.Size)
-		if err != nil {
-			return c.refuse(m.ID, err)
-		}
-		u = &upload{dst: dst}
+	switch {
+	case u == nil && len(c.uploads) >= maxUploads:
+		return c.refuse(m.ID, &refusal{
+			code: codeTooMany, retryAfter: retryAfter,
+			message: fmt.Sprintf("%d profiles are under way on this connection: finish them first", maxUploads),
+		})
+	case u == nil:
+		u = &upload{}
 		c.uploads[m.ID] = u
-	} else if u.message.Capture.SHA256 != m.Capture.SHA256 || u.message.Capture.Size != m.Capture.Size {
+	case u.message.Capture.SHA256 != m.Capture.SHA256 || u.message.Capture.Size != m.Capture.Size:
 		return c.refuse(m.ID, invalid("id: %.40q: another profile is under way with this id", m.ID))
 	}
 	u.message = m
-	u.asked = u.offset
-	return wire.Want{Type: wire.TypeWant, ID: m.ID, Offset: u.offset}
+	offset, err := c.server.blobs.Partial(ctx, m.Capture.SHA256)
+	if err != nil {
+		delete(c.uploads, m.ID)
+		return c.refuse(m.ID, err)
+	}
+	if offset >= m.Capture.Size { // all came, but an earlier connection ended before it was checked
+		return c.finish(ctx, m.ID, u)
+	}
+	u.asked = offset
+	return wire.Want{Type: wire.TypeWant, ID: m.ID, Offset: offset}
 }
 
 // chunk takes a binary frame; after the last one the snapshot is stored.
@@ -77,47 +81,36 @@ func (c *session) chunk(ctx context.Context, frame []byte) any {
 	}
 	u := c.uploads[head.ID]
 	if u == nil {
-		return c.refuse(head.ID, invalid("id: %.40q: no profile with this id is wanted: send its snapshot message first", head.ID))
+		return c.refuse("", invalid("id: %.40q: no profile with this id is wanted: send its snapshot message first", head.ID))
 	}
 	c.server.metrics.messages.WithLabelValues("chunk").Inc()
-	if head.Offset > u.offset { // something is missing: ask once
-		if u.asked == u.offset {
-			return nil
-		}
-		u.asked = u.offset
-		return wire.Want{Type: wire.TypeWant, ID: head.ID, Offset: u.offset}
+	size := u.message.Capture.Size
+	if head.Offset > size || int64(len(data)) > size-head.Offset {
+		delete(c.uploads, head.ID)
+		return c.refuse(head.ID, &refusal{code: codeTooLarge, message: fmt.Sprintf("more bytes than the %d announced", size)})
 	}
-	data = data[min(int64(len(data)), u.offset-head.Offset):] // what is held already
-	if u.offset+int64(len(data)) > u.message.Capture.Size {
-		c.drop(head.ID)
-		return c.refuse(head.ID, &refusal{code: codeTooLarge, message: fmt.Sprintf("more bytes than the %d announced", u.message.Capture.Size)})
-	}
-	if _, err := u.dst.Write(data); err != nil {
-		c.drop(head.ID)
+	next, err := c.server.blobs.Write(ctx, u.message.Capture.SHA256, head.Offset, data)
+	switch {
+	case err != nil:
+		delete(c.uploads, head.ID)
 		return c.refuse(head.ID, err)
-	}
-	u.offset += int64(len(data))
-	u.asked = -1
-	if u.offset < u.message.Capture.Size {
+	case next < head.Offset && u.asked == next: // on its way already
 		return nil
+	case next < head.Offset:
+		u.asked = next
+		return wire.Want{Type: wire.TypeWant, ID: head.ID, Offset: next}
+	case next >= size:
+		return c.finish(ctx, head.ID, u)
 	}
-	return c.finish(ctx, head.ID, u)
+	u.asked = -1
+	return nil
 }
 
 func (c *session) finish(ctx context.Context, id string, u *upload) any {
-	defer c.drop(id)
-	corrupt, err := u.dst.Commit(ctx)
-	if corrupt {
-		return c.refuse(id, &refusal{code: codeCorrupt, message: "the bytes do not have the sha256 that was announced"})
-	}
-	if err != nil {
+	delete(c.uploads, id)
+	if err := c.server.blobs.Finish(ctx, u.message.Capture.SHA256, u.message.Capture.Size); err != nil {
 		return c.refuse(id, err)
 	}
 	c.server.metrics.profiles.Inc()
 	return c.done(id, c.server.sink.Snapshot(ctx, u.message))
-}
-
-func (c *session) drop(id string) {
-	c.uploads[id].dst.Abort()
-	delete(c.uploads, id)
 }

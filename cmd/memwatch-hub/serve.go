@@ -1,0 +1,55 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zupee/memwatch/hub"
+	"github.com/zupee/memwatch/ui"
+)
+
+func newServe(stderr io.Writer) *cobra.Command {
+	var file string
+	var flags hub.Config
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the hub",
+		Long: "Run the hub: agents, browsers and the API on one port, everything kept in one folder.\n" +
+			"Flags beat the configuration file.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := load(file)
+			if err != nil {
+				return usageError{err}
+			}
+			if cmd.Flags().Changed("listen") {
+				cfg.Listen = flags.Listen
+			}
+			if cmd.Flags().Changed("data") {
+				cfg.Data = flags.Data
+			}
+			if cmd.Flags().Changed("insecure") {
+				cfg.Insecure = flags.Insecure
+			}
+			if err := cfg.Validate(); err != nil {
+				return usageError{err}
+			}
+			level := slog.LevelInfo
+			if verbose {
+				level = slog.LevelDebug
+			}
+			cfg.UI = ui.FS()
+			return hub.Run(cmd.Context(), cfg, newLogger(stderr, level))
+		},
+	}
+	def := hub.DefaultConfig()
+	cmd.Flags().StringVar(&file, "config", "", "configuration `file` (YAML); every key is in hub.example.yaml")
+	cmd.Flags().StringVar(&flags.Listen, "listen", def.Listen, "`address` for agents, browsers and the API")
+	cmd.Flags().StringVar(&flags.Data, "data", def.Data, "`folder` that everything is kept in")
+	cmd.Flags().BoolVar(&flags.Insecure, "insecure", false, "allow an address that other machines can reach: the hub asks nobody for a password")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "log connections too")
+	return cmd
+}

@@ -1,0 +1,124 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/api"
+	"github.com/zupee/memwatch/hub/blob"
+	"github.com/zupee/memwatch/hub/ingest"
+	"github.com/zupee/memwatch/hub/store"
+)
+
+// The rooms do not know each other: here one's words become another's.
+
+// past is the store and the blobs as the API sees them.
+type past struct {
+	store *store.Store
+	blobs blob.Store
+	fleet *fleet
+}
+
+func known(err error) error {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, blob.ErrNotFound) {
+		return fmt.Errorf("%w: %w", api.ErrNotFound, err)
+	}
+	return err
+}
+
+// Readings implements api.Store.
+func (p past) Readings(ctx context.Context, q api.MetricsQuery) ([]api.Series, int, error) {
+	sq := store.Query{Service: q.Service, Instance: q.Instance, From: q.From, To: q.To, MaxPoints: q.Limit}
+	newest := q.From.IsZero() && q.To.IsZero()
+	if newest {
+		sq.MaxPoints = maxTail
+	}
+	var from time.Time
+	last, interval := p.fleet.pace(q.Service, q.Instance)
+	for span := time.Duration(q.Limit+1) * interval * 5 / 4; ; span *= 8 {
+		if newest {
+			from = last.Add(-span)
+			sq.From = from
+		}
+		series, total, err := p.store.Readings(ctx, sq)
+		if err != nil {
+			return nil, 0, known(err)
+		}
+		out, enough := make([]api.Series, len(series)), true
+		for i, s := range series {
+			out[i] = api.Series{Instance: s.Instance, Samples: s.Readings}
+			if n := len(s.Readings); newest && n > q.Limit {
+				out[i].Samples = s.Readings[n-q.Limit:]
+			} else if n < q.Limit {
+				enough = false
+			}
+		}
+		if !newest || enough && len(out) > 0 || span > maxSpan {
+			return out, total, nil
+		}
+	}
+}
+
+const (
+	// maxTail is how many readings are looked at for the newest ones of an instance.
+	maxTail = 25_000
+	// maxSpan is how far back they are looked for.
+	maxSpan = 400 * 24 * time.Hour
+)
+
+// Alerts implements api.Store.
+func (p past) Alerts(ctx context.Context, q api.AlertQuery) ([]memwatch.Alert, int, error) {
+	return p.store.Alerts(ctx, store.AlertQuery{Service: q.Service, Severity: q.Severity, State: q.State, Kind: q.Kind, Limit: q.Limit})
+}
+
+// Alert implements api.Store.
+func (p past) Alert(ctx context.Context, id string) (memwatch.Alert, error) {
+	a, err := p.store.Alert(ctx, id)
+	return a, known(err)
+}
+
+// Captures implements api.Store.
+func (p past) Captures(ctx context.Context, q api.ProfileQuery) ([]memwatch.Capture, int, error) {
+	return p.store.Captures(ctx, store.CaptureQuery{Service: q.Service, Instance: q.Instance, Limit: q.Limit})
+}
+
+// Capture implements api.Store.
+func (p past) Capture(ctx context.Context, id string) (memwatch.Capture, error) {
+	c, err := p.store.Capture(ctx, id)
+	return c, known(err)
+}
+
+// Open implements api.Blobs.
+func (p past) Open(ctx context.Context, sha256 string) (io.ReadSeekCloser, error) {
+	r, _, err := p.blobs.Open(ctx, sha256)
+	return r, known(err)
+}
+
+// incoming is the blobs as agents' connections see them.
+type incoming struct{ blob.Store }
+
+// Write implements ingest.Blobs.
+func (in incoming) Write(ctx context.Context, sha256 string, offset int64, part []byte) (int64, error) {
+	next, err := in.Store.Write(ctx, sha256, offset, part)
+	var gap *blob.OffsetError
+	switch {
+	case errors.As(err, &gap):
+		return gap.Want, nil
+	case errors.Is(err, blob.ErrTooLarge):
+		return next, fmt.Errorf("%w: %w", ingest.ErrTooLarge, err)
+	}
+	return next, err
+}
+
+// Finish implements ingest.Blobs.
+func (in incoming) Finish(ctx context.Context, sha256 string, size int64) error {
+	err := in.Store.Finish(ctx, sha256, size)
+	if errors.Is(err, blob.ErrMismatch) {
+		return fmt.Errorf("%w: %w", ingest.ErrCorrupt, err)
+	}
+	return err
+}

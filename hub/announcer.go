@@ -1,0 +1,94 @@
+package hub
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/zupee/memwatch/hub/alert"
+	"github.com/zupee/memwatch/hub/live"
+	"github.com/zupee/memwatch/hub/store"
+)
+
+// announcer asks the alert engine, one question at a time, and tells what comes
+// of it: an alert is saved first and announced after. What cannot be saved waits
+// and is tried again; of each alert the newest form alone waits, so that it is
+// bounded by the alerts.
+type announcer struct {
+	store  *store.Store
+	fleet  *fleet
+	feed   *live.Feed
+	logger *slog.Logger
+	failed prometheus.Counter
+
+	mu      sync.Mutex
+	engine  *alert.Engine
+	waiting []alert.Event
+}
+
+func newAnnouncer(e *alert.Engine, s *store.Store, f *fleet, feed *live.Feed, logger *slog.Logger, reg prometheus.Registerer) *announcer {
+	a := &announcer{store: s, fleet: f, feed: feed, logger: logger, engine: e, failed: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "memwatch_hub_alert_save_failures_total", Help: "Times that an alert could not be saved; it is tried again.",
+	})}
+	reg.MustRegister(a.failed)
+	return a
+}
+
+// observe asks the engine, and returns when all alerts are saved.
+func (a *announcer) observe(ctx context.Context, ask func(*alert.Engine) []alert.Event) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.push(ask(a.engine))
+	return a.flush(ctx)
+}
+
+// later asks the engine and leaves the saving to the next observe.
+func (a *announcer) later(ask func(*alert.Engine) []alert.Event) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.push(ask(a.engine))
+}
+
+// unsaved is how many alerts wait.
+func (a *announcer) unsaved() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.waiting)
+}
+
+func (a *announcer) push(events []alert.Event) {
+	for _, e := range events {
+		replaced := false
+		for i := range a.waiting {
+			if w := &a.waiting[i]; w.Alert.ID == e.Alert.ID {
+				w.Alert, w.New, replaced = e.Alert, w.New || e.New, true
+			}
+		}
+		if !replaced {
+			a.waiting = append(a.waiting, e)
+		}
+	}
+}
+
+func (a *announcer) flush(ctx context.Context) error {
+	for len(a.waiting) > 0 {
+		e := a.waiting[0]
+		created, err := a.store.SaveAlert(ctx, e.Alert)
+		if err != nil {
+			a.failed.Inc()
+			return err
+		}
+		a.waiting = a.waiting[1:]
+		if e.New && !created { // a resend from before a restart
+			continue
+		}
+		a.fleet.alerted(e.Alert, e.New)
+		a.feed.Alert(e.Alert, e.New)
+		a.logger.Info("alert", "id", e.Alert.ID, "type", e.Alert.Type, "state", e.Alert.State,
+			"severity", e.Alert.Severity, "service", e.Alert.Service, "message", e.Alert.Message)
+	}
+	a.waiting = nil
+	return nil
+}

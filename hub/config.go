@@ -1,0 +1,133 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/zupee/memwatch/hub/ingest"
+	"github.com/zupee/memwatch/hub/live"
+)
+
+// Config is all that a hub can be told.
+type Config struct {
+	// Listen is the one address for agents, browsers and the API.
+	Listen string `yaml:"listen"`
+	// Data is the folder that everything is kept in; it is made if need be.
+	Data string `yaml:"data"`
+	// Insecure allows to listen where other machines can connect.
+	Insecure bool `yaml:"insecure"`
+	// Hosts are the names, besides localhost and addresses, that a hub on
+	// loopback is asked for: those of a proxy before it. Any other name in a
+	// request is refused, so that no web page can reach the hub under its own.
+	Hosts []string `yaml:"hosts"`
+
+	Presence  Presence      `yaml:"presence"`
+	Retention Retention     `yaml:"retention"`
+	Ingest    ingest.Config `yaml:"ingest"`
+	Live      live.Config   `yaml:"live"`
+
+	// UI is the built dashboard; without one the hub serves the API alone.
+	UI fs.FS `yaml:"-"`
+	// Ready is called once with the address that the hub listens on.
+	Ready func(addr string) `yaml:"-"`
+}
+
+// Presence says when an instance counts as gone.
+type Presence struct {
+	// Grace is how long its agent may be away before it is disconnected.
+	Grace time.Duration `yaml:"grace"`
+	// Silence is how long nothing may be heard of it, though its agent is there
+	// (or four times its interval, whichever is longer).
+	Silence time.Duration `yaml:"silence"`
+	// AlertAfter is how long it may be disconnected, or unreadable, without an alert.
+	AlertAfter time.Duration `yaml:"alertAfter"`
+	// ForgetAfter is when a replica that is gone is no longer shown, while others
+	// of its service are there; when all are away it takes 24 times as long.
+	ForgetAfter time.Duration `yaml:"forgetAfter"`
+}
+
+// Retention says how long things are kept, and how many.
+type Retention struct {
+	Readings        time.Duration `yaml:"readings"`
+	Alerts          time.Duration `yaml:"alerts"`   // after they resolved
+	Profiles        time.Duration `yaml:"profiles"` // those of open alerts stay
+	MaxProfiles     int           `yaml:"maxProfiles"`
+	MaxProfileBytes int64         `yaml:"maxProfileBytes"` // all together
+}
+
+// DefaultConfig is a hub for one machine.
+func DefaultConfig() Config {
+	return Config{
+		Listen: "127.0.0.1:4000", Data: "./memwatch-data",
+		Presence: Presence{Grace: 15 * time.Second, Silence: time.Minute, AlertAfter: time.Minute, ForgetAfter: time.Hour},
+		Retention: Retention{
+			Readings: 48 * time.Hour, Alerts: 180 * 24 * time.Hour, Profiles: 30 * 24 * time.Hour,
+			MaxProfiles: 10_000, MaxProfileBytes: 20 << 30,
+		},
+		Ingest: ingest.DefaultConfig(), Live: live.DefaultConfig(),
+	}
+}
+
+// Validate names the field that is wrong, its value and what is allowed.
+func (c Config) Validate() error {
+	if err := c.validateListen(); err != nil {
+		return err
+	}
+	if c.Data == "" {
+		return errors.New("data: missing: want a folder")
+	}
+	for _, d := range []struct {
+		name  string
+		v     time.Duration
+		least time.Duration
+	}{
+		{"presence.grace", c.Presence.Grace, 0},
+		{"presence.silence", c.Presence.Silence, time.Second},
+		{"presence.alertAfter", c.Presence.AlertAfter, time.Millisecond},
+		{"presence.forgetAfter", c.Presence.ForgetAfter, time.Second},
+		{"retention.readings", c.Retention.Readings, time.Minute},
+		{"retention.alerts", c.Retention.Alerts, time.Minute},
+		{"retention.profiles", c.Retention.Profiles, time.Minute},
+	} {
+		if d.v < d.least {
+			return fmt.Errorf("%s: %s is not allowed: want %s or more", d.name, d.v, d.least)
+		}
+	}
+	if c.Retention.MaxProfiles < 1 {
+		return fmt.Errorf("retention.maxProfiles: %d is not allowed: want 1 or more", c.Retention.MaxProfiles)
+	}
+	if c.Retention.MaxProfileBytes < 1<<20 {
+		return fmt.Errorf("retention.maxProfileBytes: %d is not allowed: want %d or more", c.Retention.MaxProfileBytes, 1<<20)
+	}
+	if err := c.Ingest.Validate(); err != nil {
+		return err
+	}
+	return c.Live.Validate()
+}
+
+// validateListen refuses addresses that others can reach: nothing is asked of
+// whoever connects.
+func (c Config) validateListen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %q is not allowed: want host:port, such as 127.0.0.1:4000", c.Listen)
+	}
+	if c.Insecure || isLoopback(host) {
+		return nil
+	}
+	return fmt.Errorf("listen: other machines can reach %q, and this hub asks nobody for a password: "+
+		"listen on 127.0.0.1, or say --insecure (insecure: true) where the network is trusted", c.Listen)
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}

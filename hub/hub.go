@@ -1,0 +1,126 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/zupee/memwatch/hub/alert"
+	"github.com/zupee/memwatch/hub/blob"
+	"github.com/zupee/memwatch/hub/ingest"
+	"github.com/zupee/memwatch/hub/live"
+	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/internal/version"
+)
+
+// hub joins the rooms. What agents send goes through it in one direction:
+// store, fleet, alerts, live.
+type hub struct {
+	cfg     Config
+	logger  *slog.Logger
+	started time.Time
+
+	store  *store.Store
+	blobs  blob.Store
+	fleet  *fleet
+	alerts *announcer
+	feed   *live.Feed
+	agents *ingest.Server
+
+	registry *prometheus.Registry
+	readings atomic.Int64 // stored since the start
+	// presence keeps the order of who came and who went on the way from the
+	// fleet to the alerts and the browsers.
+	presence sync.Mutex
+	// captures keeps a profile from being pruned between the check that its
+	// bytes are there and the moment when a capture names them.
+	captures sync.Mutex
+}
+
+// open opens what is on disk and puts the rooms together; close undoes it.
+func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
+	blobs, err := blob.OpenFiles(blob.Config{
+		Dir: filepath.Join(cfg.Data, "blobs"), MaxBlobBytes: cfg.Ingest.MaxProfileBytes,
+		MaxBytes: cfg.Retention.MaxProfileBytes + cfg.Retention.MaxProfileBytes/4, // room for what retention removes next
+	})
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Config{
+		Path: filepath.Join(cfg.Data, "memwatch.db"), Logger: logger.With("room", "store"),
+		KeepReadings: cfg.Retention.Readings, KeepAlerts: cfg.Retention.Alerts, KeepCaptures: cfg.Retention.Profiles,
+		MaxCaptures: cfg.Retention.MaxProfiles, MaxCaptureBytes: cfg.Retention.MaxProfileBytes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := &hub{
+		cfg: cfg, logger: logger, started: time.Now(), store: db, blobs: blobs,
+		fleet: newFleet(cfg.Presence, time.Now), registry: newRegistry(),
+	}
+	h.feed = live.New(cfg.Live, version.String(), logger.With("room", "live"), h.registry)
+	h.alerts = newAnnouncer(alert.New(alert.Config{
+		DisconnectAfter: cfg.Presence.AlertAfter, ForgetAfter: cfg.Presence.ForgetAfter,
+	}), db, h.fleet, h.feed, logger, h.registry)
+	h.agents = ingest.New(cfg.Ingest, sink{h}, incoming{blobs}, logger.With("room", "ingest"), h.registry)
+	h.registry.MustRegister(&collector{h})
+	if err := h.restore(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("read the state of the last run: %w", err), db.Close())
+	}
+	return h, nil
+}
+
+// sparkTime bounds how long a start waits for sparklines of the last run; those
+// that are missing fill as readings come.
+const sparkTime = time.Second
+
+// restore makes the fleet and the alerts go on where the last run ended.
+func (h *hub) restore(ctx context.Context) error {
+	open, err := h.store.OpenAlerts(ctx)
+	if err != nil {
+		return err
+	}
+	instances, err := h.store.Instances(ctx)
+	if err != nil {
+		return err
+	}
+	counts, err := h.store.AlertCounts(ctx)
+	if err != nil {
+		return err
+	}
+	h.alerts.engine.Restore(open)
+	for _, in := range instances {
+		r := restored{firstSeen: in.FirstSeen, lastSeen: in.LastSeen, last: in.Last, verdict: in.Verdict}
+		r.target.Service, r.target.Instance, r.target.Labels = in.Service, in.Instance.Instance, in.Labels
+		if in.Last != nil && time.Since(h.started) < sparkTime {
+			series, _, err := h.store.Readings(ctx, store.Query{
+				Service: in.Service, Instance: in.Instance.Instance, From: in.Last.Time.Add(-sparkSpan), MaxPoints: sparkPoints,
+			})
+			if err != nil {
+				return err
+			}
+			if len(series) > 0 {
+				r.readings = series[0].Readings
+			}
+		}
+		h.fleet.restore(r)
+		if in.Verdict != nil {
+			h.alerts.engine.RestoreVerdict(in.Service, in.Instance.Instance, in.VerdictAt, in.Verdict)
+		}
+	}
+	for service, c := range counts {
+		h.fleet.counted(service, c.Total)
+	}
+	for _, a := range open {
+		h.fleet.alerted(a, false)
+	}
+	h.forget()
+	return nil
+}

@@ -1,0 +1,159 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/zupee/memwatch/hub/alert"
+)
+
+// How long each part of a shutdown may take.
+const (
+	requestsGrace    = 3 * time.Second
+	connectionsGrace = 3 * time.Second
+)
+
+// startGrace is how long after a start agents may take to come back before
+// their instances count as disconnected: longer than their longest backoff.
+const startGrace = time.Minute
+
+// Run runs a hub until ctx ends, and then shuts it down: no new requests, agents
+// and browsers are told, what was taken is stored, the database is closed. The
+// configuration must be valid.
+func Run(ctx context.Context, cfg Config, logger *slog.Logger) (err error) {
+	h, err := open(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.store.Close()) }()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w (is another hub running? choose an address with --listen)", cfg.Listen, err)
+	}
+	server := &http.Server{
+		Handler: h.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		WriteTimeout: 10 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { h.tick(background) })
+	wg.Go(func() { h.tidy(background) })
+	defer wg.Wait()
+	defer stop()
+
+	logger.Info("hub is ready", "url", "http://"+listener.Addr().String(), "data", cfg.Data)
+	if cfg.Ready != nil {
+		cfg.Ready(listener.Addr().String())
+	}
+	select {
+	case <-ctx.Done():
+		logger.Info("hub is stopping")
+		h.shutdown(context.WithoutCancel(ctx), server)
+		<-failed
+		return nil
+	case err := <-failed:
+		h.shutdown(context.WithoutCancel(ctx), server)
+		return fmt.Errorf("serve: %w", err)
+	}
+}
+
+// shutdown ends requests first and connections after, each within its grace.
+func (h *hub) shutdown(ctx context.Context, server *http.Server) {
+	within := func(grace time.Duration, do func(context.Context)) {
+		ctx, cancel := context.WithTimeout(ctx, grace)
+		defer cancel()
+		do(ctx)
+	}
+	within(requestsGrace, func(ctx context.Context) {
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close() // whoever reads that slowly is cut off
+		}
+	})
+	within(connectionsGrace, func(ctx context.Context) {
+		var wg sync.WaitGroup
+		wg.Go(func() { h.agents.Close(ctx) })
+		wg.Go(func() { h.feed.Close(ctx) })
+		wg.Wait()
+	})
+}
+
+// tick notices what happens by itself: who is gone, and what that means.
+func (h *hub) tick(ctx context.Context) {
+	every := min(time.Second, max(h.cfg.Presence.Grace/4, 20*time.Millisecond))
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	failing, back := false, false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if !back && time.Since(h.started) >= max(h.cfg.Presence.Grace, min(startGrace, 4*h.cfg.Presence.Grace)) {
+			back = true // whoever did not come back since the start is gone
+			h.turn(h.fleet.absent)
+		}
+		h.turn(h.fleet.sweep)
+		h.forget()
+		err := h.alerts.observe(ctx, func(e *alert.Engine) []alert.Event { return e.Tick(time.Now()) })
+		if err != nil && !failing && ctx.Err() == nil {
+			h.logger.Error("alerts cannot be saved; they are tried again every second", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+func (h *hub) forget() {
+	for _, t := range h.fleet.forget() {
+		h.alerts.later(func(e *alert.Engine) []alert.Event { return e.Forget(t.Service, t.Instance, time.Now()) })
+		h.logger.Info("instance forgotten", "service", t.Service, "instance", t.Instance)
+	}
+}
+
+// tidyEvery is how often what is too old, or too much, is removed.
+const tidyEvery = 5 * time.Minute
+
+// uploadPatience is how long an unfinished profile waits for the rest.
+const uploadPatience = 24 * time.Hour
+
+func (h *hub) tidy(ctx context.Context) {
+	ticker := time.NewTicker(tidyEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := h.prune(ctx); err != nil && ctx.Err() == nil {
+			h.logger.Error("cannot remove what is too old; it is tried again in 5 minutes", "error", err)
+		}
+	}
+}
+
+func (h *hub) prune(ctx context.Context) error {
+	h.captures.Lock()
+	defer h.captures.Unlock()
+	now := time.Now()
+	pruned, err := h.store.Prune(ctx, now)
+	errs := []error{err}
+	for _, sha256 := range pruned.Blobs {
+		errs = append(errs, h.blobs.Delete(ctx, sha256))
+	}
+	_, err = h.blobs.Sweep(ctx, now.Add(-uploadPatience))
+	errs = append(errs, err)
+	if pruned.Chunks+pruned.Alerts+pruned.Captures+pruned.Instances > 0 {
+		h.logger.Info("old data removed", "chunks", pruned.Chunks, "alerts", pruned.Alerts, "profiles", pruned.Captures, "instances", pruned.Instances)
+	}
+	return errors.Join(errs...)
+}
