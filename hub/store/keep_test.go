@@ -114,6 +114,24 @@ func TestThinningKeepsExtremesAndEnds(t *testing.T) {
 	}
 }
 
+func TestTheNewestReadingsComeAsTheyAre(t *testing.T) {
+	s := open(t, store.Config{ChunkReadings: 16})
+	in := sequence("a", 0, 1000)
+	mustAppend(t, s, in[:300])
+	mustAppend(t, s, in[310:])
+	mustAppend(t, s, in[300:310]) // late, in a chunk with the newest
+	for _, tc := range []struct{ from, to, points int }{{0, 999, 5}, {0, 999, 100}, {0, 999, 5000}, {100, 305, 20}, {301, 309, 4}, {990, 2000, 50}} {
+		want := samples(in[tc.from:min(tc.to+1, 1000)])
+		series, total, err := s.Readings(context.Background(), store.Query{
+			Service: "checkout", Instance: "a", Newest: true, MaxPoints: tc.points,
+			From: reading("", tc.from).Sample.Time, To: reading("", tc.to).Sample.Time,
+		})
+		if err != nil || total != len(want) || len(series) != 1 || !slices.Equal(series[0].Readings, want[max(0, len(want)-tc.points):]) {
+			t.Errorf("%+v: total %d, want %d, %v, or not the same", tc, total, len(want), err)
+		}
+	}
+}
+
 // TestRangesAreCutExactly compares every query with the plain filter of what
 // went in, in any order and with any part sent twice.
 func TestRangesAreCutExactly(t *testing.T) {

@@ -29,6 +29,9 @@ type Query struct {
 	// MaxPoints is the most readings to answer for each instance, at least 4;
 	// 0 means 1,000. An answer holds 100,000 in all.
 	MaxPoints int
+	// Newest asks for the newest MaxPoints readings of each instance as they are,
+	// in place of a thinned range.
+	Newest bool
 }
 
 // Series are readings of one instance, oldest first.
@@ -62,16 +65,27 @@ func (s *Store) Readings(ctx context.Context, q Query) (series []Series, total i
 		to = q.To.UnixMilli()
 	}
 	for i := range views {
-		th := &thinner{from: from, to: to, points: points}
-		if err := s.scan(ctx, &views[i], th); err != nil {
+		out, count, err := s.readings(ctx, &views[i], from, to, points, q.Newest)
+		if err != nil {
 			return nil, 0, fmt.Errorf("readings of %s/%s: %w", q.Service, views[i].target.instance, explain(err))
 		}
-		total += th.total
-		if out := th.readings(); len(out) > 0 {
+		total += count
+		if len(out) > 0 {
 			series = append(series, Series{Instance: views[i].target.instance, Readings: out})
 		}
 	}
 	return series, total, nil
+}
+
+func (s *Store) readings(ctx context.Context, v *view, from, to int64, points int, newest bool) ([]memwatch.Sample, int, error) {
+	if newest {
+		n := &newestOf{view: v, from: from, to: to, points: points}
+		err := n.gather(ctx, s)
+		return n.readings, n.total, err
+	}
+	th := &thinner{from: from, to: to, points: points}
+	err := s.scan(ctx, v, th)
+	return th.readings(), th.total, err
 }
 
 // view is one instance as a reader sees it: everything up to one commit.

@@ -37,7 +37,7 @@ func quantize(v float64) (mode, int64) {
 // exact is v in this mode, and whether v comes back the same.
 func (m mode) exact(v float64) (int64, bool) {
 	n := m.near(v)
-	return n, m.value(n) == v && (m != whole || v != 0 || !math.Signbit(v))
+	return n, m == bitwise || m.value(n) == v
 }
 
 // near is the integer nearest to v in this mode; 0 where there is none.
