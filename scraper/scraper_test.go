@@ -227,27 +227,3 @@ func TestTheGuardLengthensTheIntervalOfASlowTarget(t *testing.T) {
 		t.Errorf("100 ms each 10 s is 1 %%: %v %v, want 20s true", d, slowed)
 	}
 }
-
-func FuzzSample(f *testing.F) {
-	f.Add([]byte(goodVars), []byte("go_goroutines 5\n"))
-	f.Add([]byte(`{"memstats":{"HeapAlloc":"x"}}`), []byte("go_goroutines{a=\"\\\"} 1e400\n# TYPE x histogram\nx_bucket{le=\"+Inf\"} 1\n"))
-	f.Fuzz(func(t *testing.T, vars, metrics []byte) {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "vars") {
-				_, _ = w.Write(vars)
-			} else {
-				_, _ = w.Write(metrics)
-			}
-		}))
-		defer srv.Close()
-		got, err := scrape(t, srv.URL, func(c *scraper.Config) { c.Endpoints.Goroutine = scraper.Off }).Sample(t.Context())
-		if err != nil {
-			return
-		}
-		for sig, v := range got.All() {
-			if v < 0 || v != v {
-				t.Errorf("%v = %v", sig, v)
-			}
-		}
-	})
-}
