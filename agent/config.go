@@ -1,0 +1,30 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/zupee/memwatch/capture"
+	"github.com/zupee/memwatch/detector"
+	"github.com/zupee/memwatch/spool"
+	"github.com/zupee/memwatch/uplink"
+)
+
+// Config is for Run. It is complete and checked: config.Load makes one.
+type Config struct {
+	Targets []Target
+	// Interval is the time between readings of a target.
+	Interval time.Duration
+	Detector detector.Config
+	// Evidence saves profiles to Capture.Dir.
+	Evidence bool
+	// History is how many readings of a target go with its evidence.
+	History int
+	Capture capture.Config
+	Spool   spool.Config
+	// Uplink.URLs are the hubs; none works without one.
+	Uplink uplink.Config
+	// Listen is the address of the agent's own endpoints; "" is off.
+	Listen string
+	// Grace is how long the end may take to send what is waiting.
+	Grace time.Duration
+}

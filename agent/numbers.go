@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/zupee/memwatch"
+)
+
+// labels writes pairs of names and values as a series has them.
+func labels(pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `%s="%s"`, pairs[i], escape.Replace(pairs[i+1]))
+	}
+	return b.String()
+}
+
+var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+// numbers writes series into a set made for one answer.
+type numbers struct{ set *metrics.Set }
+
+func (n numbers) gauge(name, labels string, v float64) {
+	n.set.GetOrCreateGauge(series(name, labels), nil).Set(v)
+}
+
+func (n numbers) counter(name, labels string, v uint64) {
+	n.set.GetOrCreateCounter(series(name, labels)).Set(v)
+}
+
+func series(name, labels string) string {
+	if labels == "" {
+		return name
+	}
+	return name + "{" + labels + "}"
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// fill writes what is known of one target.
+func (s *status) fill(n numbers) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := []string{"service", s.target.Service, "instance", s.target.Instance}
+	own := labels(at...)
+	with := func(name, value string) string { return labels(append(at[:4:4], name, value)...) }
+
+	n.gauge("memwatch_target_up", own, flag(s.up))
+	n.gauge("memwatch_target_slowed", own, flag(s.slowed))
+	n.counter("memwatch_scrapes_total", own, s.scrapes)
+	n.counter("memwatch_target_restarts_total", own, s.restarts)
+	n.counter("memwatch_captures_total", own, s.captures)
+	for reason, count := range s.errors {
+		n.counter("memwatch_scrape_errors_total", with("reason", string(reason)), count)
+	}
+	for kind, count := range s.profiles {
+		n.counter("memwatch_profiles_total", with("kind", string(kind)), count)
+	}
+	for _, sig := range []struct {
+		name string
+		sig  memwatch.Signal
+	}{
+		{"memwatch_live_heap_bytes", memwatch.LiveHeapBytes},
+		{"memwatch_rss_bytes", memwatch.RSSBytes},
+		{"memwatch_goroutines", memwatch.Goroutines},
+		{"memwatch_scrape_seconds", memwatch.ScrapeSeconds},
+	} {
+		if v, ok := s.last.Get(sig.sig); ok {
+			n.gauge(sig.name, own, v)
+		}
+	}
+	if s.verdict != nil {
+		fillVerdict(n, s.verdict, own, with)
+	}
+}
+
+func fillVerdict(n numbers, v *memwatch.Verdict, own string, with func(name, value string) string) {
+	for _, state := range []memwatch.State{memwatch.Learning, memwatch.Healthy, memwatch.Suspect, memwatch.Leaking} {
+		n.gauge("memwatch_state", with("state", string(state)), flag(v.State == state))
+	}
+	n.gauge("memwatch_severity", own, float64(v.Severity.Rank()))
+	n.gauge("memwatch_growth_bytes_per_second", own, v.GrowthBytesPerSecond.Estimate)
+	n.gauge("memwatch_growth_bytes", own, v.GrowthBytes)
+	if v.TimeToLimitSeconds != nil {
+		n.gauge("memwatch_time_to_limit_seconds", own, *v.TimeToLimitSeconds)
+	}
+	if v.LimitBytes > 0 {
+		n.gauge("memwatch_limit_bytes", own, float64(v.LimitBytes))
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/zupee/memwatch"
+)
+
+// size writes bytes as people read them.
+func size(bytes float64) string {
+	if bytes < 0 {
+		return "-" + humanize.IBytes(uint64(-bytes))
+	}
+	return humanize.IBytes(uint64(bytes))
+}
+
+// span writes seconds in the two largest units that matter.
+func span(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case seconds >= 100*365*24*3600:
+		return "over 100 years"
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", seconds)
+	case d < time.Hour:
+		return two(d, time.Minute, "min", time.Second, "s")
+	case d < 48*time.Hour:
+		return two(d, time.Hour, "h", time.Minute, "min")
+	default:
+		return two(d, 24*time.Hour, "days", time.Hour, "h")
+	}
+}
+
+func two(d, large time.Duration, name string, small time.Duration, smallName string) string {
+	d = d.Round(small)
+	n, rest := d/large, d%large/small
+	if rest == 0 || n >= 10 {
+		return fmt.Sprintf("%d %s", int64(math.Round(float64(d)/float64(large))), name)
+	}
+	return fmt.Sprintf("%d %s %d %s", n, name, rest, smallName)
+}
+
+func growth(v *memwatch.Verdict) string {
+	g := v.GrowthBytesPerSecond
+	return fmt.Sprintf("%s/s (%s to %s), %s since %s", size(g.Estimate), size(g.Low), size(g.High),
+		size(v.GrowthBytes), v.Since.Time().Local().Format(time.TimeOnly))
+}
+
+func limit(v *memwatch.Verdict) string {
+	if v.LimitBytes <= 0 {
+		return "unknown: --limit says one"
+	}
+	s := fmt.Sprintf("%s (%s)", size(float64(v.LimitBytes)), v.LimitSource)
+	if v.TimeToLimitSeconds == nil {
+		return s
+	}
+	s += ", reached in about " + span(*v.TimeToLimitSeconds)
+	low, high := v.TimeToLimitLowSeconds, v.TimeToLimitHighSeconds
+	switch {
+	case low != nil && high != nil:
+		s += fmt.Sprintf(" (%s to %s)", span(*low), span(*high))
+	case low != nil:
+		s += fmt.Sprintf(" (%s or later)", span(*low))
+	}
+	return s
+}
+
+func writeCulprits(w io.Writer, culprits []memwatch.Culprit) {
+	if len(culprits) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "    share\tgrowth\tholds\tfunction\twhere\t")
+	for i := range culprits {
+		c := &culprits[i]
+		function := c.Function
+		if c.Certainty == memwatch.Likely {
+			function += " (likely)"
+		}
+		fmt.Fprintf(t, "    %.0f %%\t%s/s\t%s\t%s\t%s:%d\t\n", c.Share*100, size(c.GrowthBytesPerSecond), size(float64(c.LiveBytes)), function, shortFile(c.File), c.Line)
+	}
+	_ = t.Flush()
+}
+
+// shortFile keeps the end of a path, which is what tells files apart.
+func shortFile(path string) string {
+	parts := strings.Split(filepath.ToSlash(path), "/")
+	if len(parts) > 3 {
+		parts = parts[len(parts)-3:]
+	}
+	return strings.Join(parts, "/")
+}
+
+func writeGates(w io.Writer, gates []memwatch.Gate) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, g := range gates {
+		mark, value := "no", "unknown"
+		if g.Passed {
+			mark = "yes"
+		}
+		if g.Value != nil {
+			value = fmt.Sprintf("%.4g", *g.Value)
+		}
+		fmt.Fprintf(t, "    %s\t%s\t%s\tneeds %s\t%s\t\n", mark, g.Name, value, g.Need, g.Detail)
+	}
+	_ = t.Flush()
+}

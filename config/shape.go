@@ -1,0 +1,220 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+// field is one key that a struct type has in YAML.
+type field struct {
+	key string
+	typ reflect.Type
+	tag reflect.StructTag
+	// size marks a number of bytes, which may be written as 50MiB.
+	size bool
+}
+
+// fieldsOf lists the keys of a struct type, those of inlined structs included.
+func fieldsOf(t reflect.Type) []field {
+	var out []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case !f.IsExported() || key == "-":
+			continue
+		case strings.Contains(options, "inline"):
+			out = append(out, fieldsOf(f.Type)...)
+			continue
+		case key == "":
+			key = strings.ToLower(f.Name)
+		}
+		isInt := f.Type.Kind() == reflect.Int64 || f.Type.Kind() == reflect.Int
+		size := isInt && f.Type != durationType && (strings.HasSuffix(f.Name, "Bytes") || f.Tag.Get("unit") == "bytes")
+		out = append(out, field{key: key, typ: f.Type, tag: f.Tag, size: size})
+	}
+	return out
+}
+
+// shaper compares a YAML document with the Go type that it is for, and says
+// everything that does not fit, with its line. Sizes and bare milliseconds are
+// rewritten into what the decoder takes.
+type shaper struct {
+	source string // file name, or the variable or flag that a value comes from
+	lines  map[string]int
+	errs   []error
+}
+
+func (s *shaper) fail(n *yaml.Node, path, format string, args ...any) {
+	s.errs = append(s.errs, &Error{Source: s.source, Line: n.Line, Key: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (s *shaper) fit(n *yaml.Node, f field, path string) {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if s.lines != nil && n.Line > 0 {
+		s.lines[path] = n.Line
+	}
+	t := f.typ
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if n.Tag == "!!null" && t.Kind() != reflect.String && t.Kind() != reflect.Slice && t.Kind() != reflect.Map && path != "" {
+		s.fail(n, path, "nothing is there: want %s, or leave the key out", wanted(f, t))
+		return
+	}
+	switch {
+	case n.Tag == "!!null":
+	case t.Kind() == reflect.Struct:
+		s.fitStruct(n, t, path)
+	case t.Kind() == reflect.Slice:
+		if n.Kind != yaml.SequenceNode {
+			s.fail(n, path, "found %s: want %s", found(n), wanted(f, t))
+			return
+		}
+		for i, item := range n.Content {
+			s.fit(item, field{typ: t.Elem()}, path+"["+strconv.Itoa(i)+"]")
+		}
+	case t.Kind() == reflect.Map:
+		if n.Kind != yaml.MappingNode {
+			s.fail(n, path, "found %s: want %s", found(n), wanted(f, t))
+			return
+		}
+		s.unique(n, path)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			s.fit(n.Content[i+1], field{typ: t.Elem()}, join(path, n.Content[i].Value))
+		}
+	default:
+		s.fitScalar(n, f, t, path)
+	}
+}
+
+func (s *shaper) fitStruct(n *yaml.Node, t reflect.Type, path string) {
+	if n.Kind != yaml.MappingNode {
+		s.fail(n, path, "found %s: want keys with values", found(n))
+		return
+	}
+	s.unique(n, path)
+	fields := fieldsOf(t)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Tag == "!!merge" {
+			s.fit(value, field{typ: t}, path)
+			continue
+		}
+		at := slices.IndexFunc(fields, func(f field) bool { return f.key == key.Value })
+		if at < 0 {
+			s.fail(key, join(path, key.Value), "unknown key%s", hint(key.Value, keys(fields)))
+			continue
+		}
+		s.fit(value, fields[at], join(path, key.Value))
+	}
+}
+
+func (s *shaper) unique(n *yaml.Node, path string) {
+	seen := make(map[string]int, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if line, twice := seen[key.Value]; twice {
+			s.fail(key, join(path, key.Value), "the key is there twice, first in line %d: delete one", line)
+		}
+		seen[key.Value] = key.Line
+	}
+}
+
+// fitScalar checks a single value and rewrites it into what the decoder takes.
+func (s *shaper) fitScalar(n *yaml.Node, f field, t reflect.Type, path string) {
+	bad := func() { s.fail(n, path, "found %s: want %s", found(n), wanted(f, t)) }
+	if n.Kind != yaml.ScalarNode {
+		bad()
+		return
+	}
+	switch {
+	case t == durationType:
+		d, err := time.ParseDuration(n.Value)
+		if ms, e := strconv.ParseFloat(n.Value, 64); err != nil && e == nil && f.tag.Get("bare") == "ms" && ms < 1e12 {
+			d, err = time.Duration(ms*float64(time.Millisecond)), nil
+		}
+		if err != nil {
+			bad()
+			return
+		}
+		n.Value, n.Tag = d.String(), "!!str"
+	case f.size:
+		v, err := ParseSize(n.Value)
+		if err != nil {
+			bad()
+			return
+		}
+		n.Value, n.Tag, n.Style = strconv.FormatInt(v, 10), "!!int", 0
+	case t.Kind() == reflect.String:
+		n.Tag = "!!str" // 8080 and yes are words where words are wanted
+	default:
+		n.Style, n.Tag = 0, "" // resolve anew: a value from the environment is text
+		if n.Decode(reflect.New(t).Interface()) != nil {
+			bad()
+		}
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func keys(fields []field) []string {
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		out[i] = f.key
+	}
+	return out
+}
+
+func found(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "keys with values"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	if len(n.Value) > 60 {
+		return strconv.Quote(n.Value[:60] + "…")
+	}
+	return strconv.Quote(n.Value)
+}
+
+func wanted(f field, t reflect.Type) string {
+	switch {
+	case t == durationType && f.tag.Get("bare") == "ms":
+		return "a duration such as 10s or 1m30s, or a number of milliseconds"
+	case t == durationType:
+		return "a duration such as 10s or 1m30s"
+	case f.size:
+		return "a size such as 50MiB or 1GB"
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.String:
+		return "a word"
+	case reflect.Slice:
+		return "a list"
+	default:
+		return "keys with values"
+	}
+}

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"net"
+	"net/url"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/scraper"
+)
+
+// UnmarshalYAML puts what the file says over the defaults.
+func (t *Target) UnmarshalYAML(n *yaml.Node) error {
+	type plain Target
+	p := plain(DefaultTarget())
+	if err := n.Decode(&p); err != nil {
+		return err
+	}
+	*t = Target(p)
+	return nil
+}
+
+// name completes who the target is; host is this machine's name.
+func (t Target) name(service, host string) memwatch.Target {
+	out := memwatch.Target{Service: t.Service, Instance: t.Instance, Labels: t.Labels}
+	if out.Service == "" {
+		out.Service = service
+	}
+	if out.Service == "" {
+		out.Service = host
+	}
+	if out.Instance != "" {
+		return out
+	}
+	u, err := scraper.ParseURL(t.URL)
+	if err != nil {
+		return out // Validate has said so
+	}
+	out.Instance = instance(u, host)
+	return out
+}
+
+func instance(u *url.URL, host string) string {
+	if u.Scheme == "unix" {
+		return host + ":" + u.Path
+	}
+	name := u.Hostname()
+	if ip := net.ParseIP(name); name == "localhost" || ip != nil && ip.IsLoopback() {
+		name = host
+	}
+	if port := u.Port(); port != "" {
+		return net.JoinHostPort(name, port)
+	}
+	return name
+}
