@@ -392,6 +392,31 @@ func TestAnOutageDoesNotResolveALeak(t *testing.T) {
 	}
 }
 
+func TestAnInstanceThatIsForgottenHoldsNoAlertOpen(t *testing.T) {
+	b := start(t)
+	b.read("a", leaking("main.put"))
+	b.read("b", leaking("main.put"))
+	b.none(b.Forget("checkout", "a", b.at))
+	b.none(b.Forget("checkout", "a", b.at))
+	b.none(b.Forget("nobody", "a", b.at))
+	b.one(b.Forget("checkout", "b", b.at), false, resolved)
+}
+
+func TestABlankAlertEndsWhenItsLeakIsKnownToBeAnothers(t *testing.T) {
+	b := start(t)
+	blank := b.one(b.read("a", leaking()), true, fires)
+	// Two hubs' alerts come together here: one alone would not have fired the second.
+	b.Engine.Restore([]memwatch.Alert{{ID: "named", Type: memwatch.AlertLeak, State: fires, Service: "checkout", Kind: memwatch.KindHeap,
+		Culprit: "main.put", Instances: []string{"b"}, Severity: memwatch.SeverityWarning}})
+	events := b.read("a", leaking("main.put"))
+	if len(events) != 2 || events[0].Alert.ID != blank.ID || events[0].Alert.State != resolved || events[1].Alert.ID != "named" || len(events[1].Alert.Instances) != 2 {
+		t.Fatalf("%+v", events)
+	}
+	if want := "checkout leaks heap memory in main.put: another alert tells it"; events[0].Alert.Message != want {
+		t.Errorf("message %q", events[0].Alert.Message)
+	}
+}
+
 func TestAPersonCanResolve(t *testing.T) {
 	b := start(t)
 	a := b.one(b.read("a", leaking("main.put")), true, fires)

@@ -142,7 +142,7 @@ func (e *Engine) Resolve(id, by string, at time.Time) []Event {
 	for _, sv := range e.services {
 		for _, o := range sv.open {
 			if o.alert.ID == id {
-				return []Event{e.resolve(o, at, "resolved by "+by)}
+				return []Event{e.resolve(o, at, resolvedMessage(o, "resolved by "+by))}
 			}
 		}
 	}

@@ -117,7 +117,7 @@ func (e *Engine) also(o *open, m *member, in *instance) []Event {
 	}
 	// It had no culprit, and now is known to be the leak of another alert.
 	if delete(o.members, in.name); len(o.members) == 0 {
-		return []Event{e.resolve(o, in.at, "it is the leak in "+in.finding.functions[0])}
+		return []Event{e.resolve(o, in.at, supersededMessage(o, in.finding.functions[0]))}
 	}
 	return nil
 }
@@ -263,11 +263,11 @@ func (e *Engine) settle(o *open, at time.Time) []Event {
 	}
 	switch {
 	case gone:
-		return []Event{e.resolve(o, at, "its instances are gone for good")}
+		return []Event{e.resolve(o, at, resolvedMessage(o, "its instances are gone for good"))}
 	case o.alert.Type == memwatch.AlertDisconnect:
-		return []Event{e.resolve(o, at, "its instances are heard of again")}
+		return []Event{e.resolve(o, at, resolvedMessage(o, "its instances are heard of again"))}
 	}
-	return []Event{e.resolve(o, at, "healthy for "+span(e.healthyFor(o)))}
+	return []Event{e.resolve(o, at, resolvedMessage(o, "healthy for "+span(e.healthyFor(o))))}
 }
 
 // healthyFor is the shortest healthy stretch among the members.
@@ -285,15 +285,15 @@ func (e *Engine) healthyFor(o *open) time.Duration {
 	return shortest
 }
 
-// resolve ends an alert.
-func (e *Engine) resolve(o *open, at time.Time, why string) Event {
+// resolve ends an alert with these words.
+func (e *Engine) resolve(o *open, at time.Time, message string) Event {
 	sv := e.services[o.alert.Service]
 	sv.open = slices.DeleteFunc(sv.open, func(x *open) bool { return x == o })
 	a := &o.alert
 	a.State = memwatch.AlertResolved
 	a.ResolvedAt = max(memwatch.Milli(at), a.Time)
 	a.UpdatedAt = max(a.UpdatedAt, a.ResolvedAt)
-	a.Message = resolvedMessage(o, why)
+	a.Message = message
 	return Event{Alert: clone(*a)}
 }
 

@@ -68,6 +68,12 @@ func resolvedMessage(o *open, why string) string {
 	return fmt.Sprintf("%s %s%s: %s", o.alert.Service, noLonger, where, why)
 }
 
+// supersededMessage is like "checkout leaks heap memory in X: another alert tells it".
+func supersededMessage(o *open, function string) string {
+	leaks, _ := leakWords(o.alert.Kind)
+	return fmt.Sprintf("%s %s in %s: another alert tells it", o.alert.Service, leaks, function)
+}
+
 // awayMessage is like "checkout: 2 of 5 instances are not heard of (a, b): connection refused".
 func awayMessage(sv *service, o *open) string {
 	var names []string

@@ -120,7 +120,7 @@ func TestTheNewestReadingsComeAsTheyAre(t *testing.T) {
 	mustAppend(t, s, in[:300])
 	mustAppend(t, s, in[310:])
 	mustAppend(t, s, in[300:310]) // late, in a chunk with the newest
-	for _, tc := range []struct{ from, to, points int }{{0, 999, 5}, {0, 999, 100}, {0, 999, 5000}, {100, 305, 20}, {301, 309, 4}, {990, 2000, 50}} {
+	for _, tc := range []struct{ from, to, points int }{{0, 999, 5}, {0, 999, 100}, {0, 999, 5000}, {105, 305, 20}, {301, 309, 4}, {990, 2000, 50}} {
 		want := samples(in[tc.from:min(tc.to+1, 1000)])
 		series, total, err := s.Readings(context.Background(), store.Query{
 			Service: "checkout", Instance: "a", Newest: true, MaxPoints: tc.points,

@@ -11,17 +11,15 @@ import (
 	"github.com/zupee/memwatch/hub/store/chunk"
 )
 
-// recover rebuilds what the store holds in memory.
+// recover rebuilds what the store holds in memory: at start, and after a commit
+// that failed and may have come to the disk all the same.
 func (s *Store) recover(ctx context.Context) error {
-	if err := s.loadDictionary(ctx); err != nil {
-		return fmt.Errorf("signal names: %w", err)
-	}
 	byID, err := s.loadSeries(ctx)
 	if err != nil {
 		return fmt.Errorf("instances: %w", err)
 	}
 	w := &s.w
-	w.pins = map[int64]int{}
+	w.pins, w.mark = map[int64]int{}, mark{}
 	const ends = `SELECT
 		(SELECT max(coalesce((SELECT max(id) FROM journal), 0), coalesce((SELECT max(journal) FROM seals), 0))) + 1,
 		(SELECT coalesce(min(id), 0) FROM journal),
@@ -36,7 +34,14 @@ func (s *Store) recover(ctx context.Context) error {
 	if err := s.replay(ctx, byID); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	return w.prepare(ctx, s.write)
+	all := make(map[target]*series, len(byID))
+	for _, r := range byID {
+		all[r.target] = r.series
+	}
+	s.mu.Lock()
+	s.series = all
+	s.mu.Unlock()
+	return nil
 }
 
 // loadDictionary reads the numbers of the signals and gives new signals theirs.
@@ -95,7 +100,6 @@ func (s *Store) loadSeries(ctx context.Context) (map[int64]replayed, error) {
 			return nil, err
 		}
 		byID[r.id] = r
-		s.series[r.target] = r.series
 	}
 	return byID, rows.Err()
 }

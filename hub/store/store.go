@@ -170,7 +170,13 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if s.read, err = connect(cfg, readers, "_pragma=query_only(1)"); err != nil {
 		return nil, err
 	}
+	if err := s.loadDictionary(ctx); err != nil {
+		return nil, fmt.Errorf("signal names: %w", err)
+	}
 	if err := s.recover(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.w.prepare(ctx, s.write); err != nil {
 		return nil, err
 	}
 	go s.run()

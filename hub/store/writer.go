@@ -150,6 +150,7 @@ func (s *Store) transact(ctx context.Context, batch []*job) (failed *job, err er
 		return nil, fmt.Errorf("store readings: %w", explain(err))
 	}
 	if err := t.tx.Commit(); err != nil {
+		s.w.doubtful = true
 		return nil, fmt.Errorf("commit: %w", explain(err))
 	}
 	t.publish()
@@ -167,6 +168,9 @@ type writer struct {
 	// mark is the journal's end some while ago: chunks open since before it are
 	// sealed although they are short, so that the journal's beginning can go.
 	mark mark
+
+	// doubtful means that a commit failed and may be on the disk or not.
+	doubtful bool
 
 	insertJournal, insertChunk, upsertSeal, trimJournal *sql.Stmt
 	txn                                                 txn
@@ -194,6 +198,13 @@ func (w *writer) prepare(ctx context.Context, db *sql.DB) error {
 
 // begin starts a transaction, reusing the last one's memory.
 func (s *Store) begin(ctx context.Context) (*txn, error) {
+	if s.w.doubtful {
+		if err := s.recover(ctx); err != nil {
+			return nil, fmt.Errorf("read the database again after a failed commit: %w", err)
+		}
+		s.w.doubtful = false
+		s.log.Warn("a commit had failed; what is on the disk was read again")
+	}
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
