@@ -24,9 +24,9 @@ type profiled interface {
 	Profile(kind memwatch.ProfileKind) *memwatch.Sites
 }
 
-// agent drives the detector as memwatchd does: readings as they come, profiles
+// watcher drives the detector as memwatchd does: readings as they come, profiles
 // when it wants them and there can be something new in them.
-type agent struct {
+type watcher struct {
 	det             *detector.Detector
 	live            scraper.LiveHeap
 	heapAt, stackAt time.Time
@@ -36,14 +36,14 @@ type agent struct {
 	unread          int               // readings since
 }
 
-func newAgent(cfg detector.Config) *agent { return &agent{det: detector.New(cfg)} }
+func newWatcher(cfg detector.Config) *watcher { return &watcher{det: detector.New(cfg)} }
 
 // early lets a profile come a little before its time, with the reading that is
 // nearest to it.
 const early = 0.9
 
 // observe shows one reading, and reports what each of the detector's judges says.
-func (a *agent) observe(s *memwatch.Sample, target profiled) (alarm [detectorJudges]bool) {
+func (a *watcher) observe(s *memwatch.Sample, target profiled) (alarm [detectorJudges]bool) {
 	a.det.Observe(s)
 	wants := a.det.Wants()
 	gc := s.Or(memwatch.NumGC, 0)

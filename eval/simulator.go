@@ -113,7 +113,7 @@ func play(j *job, o *options, cfg detector.Config, log io.Writer) score.Instance
 		Scenario: j.scenario.Name, Replica: j.replica, Leak: j.scenario.Leak, LeakFrom: in.LeakFrom(),
 		Watches: make([]score.Watch, n), Culprit: make([]score.Naming, n), Kind: make([]score.Naming, n),
 	}
-	a := newAgent(cfg)
+	a := newWatcher(cfg)
 	tell := teller{on: o.verbose, in: in, out: log}
 	last := 0.0
 	for in.Next() {

@@ -19,7 +19,7 @@ type teller struct {
 	hits int
 }
 
-func (t *teller) say(a *agent, s *memwatch.Sample) {
+func (t *teller) say(a *watcher, s *memwatch.Sample) {
 	if !t.on {
 		return
 	}
