@@ -62,7 +62,7 @@ func caches() []*Scenario {
 		}),
 		sound("ballast", 2, func(r source) plan {
 			b := newBody(r, 0.4)
-			return b.plan(func(b *body) []part { return []part{b.part(b.limit*0.15, &constant{amount: b.limit * 0.15})} })
+			return b.plan(func(b *body) []part { return []part{b.part(b.limit*0.1, &constant{amount: b.limit * 0.1})} })
 		}),
 	}
 }
@@ -79,7 +79,7 @@ func traffic() []*Scenario {
 		sound("inflight-diurnal", 3, func(r source) plan {
 			b := newBody(r, 0.75)
 			return b.plan(func(b *body) []part {
-				return []part{b.part(16*kib, &inflight{amount: b.live * 0.8, lifetime: 5, noise: wander{tau: minute, sd: 0.3}})}
+				return []part{b.part(16*kib, &inflight{amount: b.live * 0.5, lifetime: 5, noise: wander{tau: minute, sd: 0.25}})}
 			})
 		}),
 		sound("traffic-shift", 2.5, func(r source) plan {
@@ -181,7 +181,7 @@ func runtimes() []*Scenario {
 		sound("gomemlimit-near", 2.5, func(r source) plan {
 			b := newBody(r, 0.2)
 			b.gogc = pick(r.Float64() < 0.5, 0, 100)
-			b.live = b.limit * r.between(0.4, 0.55)
+			b.live = b.limit * r.between(0.35, 0.5)
 			b.garbage = b.live / 40
 			return b.plan(nothing).with(func(s *setup) { s.memLimit = 0.85 * b.limit })
 		}),

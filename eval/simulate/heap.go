@@ -64,7 +64,7 @@ func (h *heap) step(r source, t, dt, from, to, allocated, roots, others float64)
 		}
 		h.forced++
 		h.collect(r, t, to, 0, roots, others)
-		h.alloc = max(h.marked, to)
+		h.peak = max(h.peak, h.alloc)
 		return 1
 	}
 	h.peak = max(h.alloc, h.next)

@@ -33,9 +33,12 @@ type inflight struct {
 }
 
 func (f *inflight) step(r source, _, dt, load float64) (float64, float64) {
-	held := f.amount * load * math.Exp(f.noise.step(r, dt))
+	held := f.amount * load * swing(f.noise.step(r, dt))
 	return held, held * dt / f.lifetime
 }
+
+// swing turns noise into a factor. There is a most that a service takes on.
+func swing(x float64) float64 { return math.Exp(max(-1, min(0.7, x))) }
 
 // sessions follow the load with a delay: users stay for about stay seconds, none
 // when the process starts. More stages (up to 4) make lifetimes more alike, as a
@@ -158,7 +161,7 @@ type highWater struct {
 }
 
 func (h *highWater) step(r source, _, dt, load float64) (float64, float64) {
-	need := h.amount * load * math.Exp(h.noise.step(r, dt))
+	need := h.amount * load * swing(h.noise.step(r, dt))
 	born := max(0, need-h.held)
 	h.held += born
 	return h.held, born

@@ -60,16 +60,17 @@ func leaks() []*Scenario {
 	heap("heap-slow-diurnal", 3, heapLeak{daily: 0.6, lo: 16, hi: 60, byLoad: true})
 	heap("heap-under-ramp", 2.5, heapLeak{daily: 0.2, lo: 6, hi: 40, byLoad: true, body: func(b *body) {
 		b.load.shape = rampTo(1.7, b.r.between(0, 4*hour), b.r.between(10*hour, 40*hour))
+		b.more = 0.4 * b.live
 	}})
 	heap("heap-in-steps", 2.5, heapLeak{daily: 0.2, lo: 6, hi: 40, every: 25 * minute})
 	heap("heap-late", 3, heapLeak{daily: 0.3, lo: 5, hi: 36, late: true})
-	heap("heap-with-cache-fill", 2.5, heapLeak{daily: 0.2, lo: 6, hi: 40, also: func(b *body) []part {
-		bound := b.live * 0.7
+	heap("heap-with-cache-fill", 2.5, heapLeak{daily: 0.2, lo: 6, hi: 40, body: func(b *body) { b.more = 0.7 * b.live }, also: func(b *body) []part {
+		bound := b.more
 		return []part{b.part(2*kib, &lru{bound: bound, universe: 2 * bound, rate: 2 * bound / (3 * hour)})}
 	}})
-	heap("heap-under-noise", 3, heapLeak{daily: 0.5, lo: 12, hi: 48, body: func(b *body) { b.live *= 1.2 }, also: func(b *body) []part {
+	heap("heap-under-noise", 3, heapLeak{daily: 0.5, lo: 12, hi: 48, body: func(b *body) { b.more = 2 * b.live }, also: func(b *body) []part {
 		return []part{
-			b.part(32*kib, &inflight{amount: b.live * 0.5, lifetime: 10, noise: wander{tau: 5 * minute, sd: 0.4}}),
+			b.part(32*kib, &inflight{amount: b.live * 0.5, lifetime: 10, noise: wander{tau: 5 * minute, sd: 0.3}}),
 			b.part(2*kib, &wobble{amount: b.live * 0.4, noise: wander{tau: 2 * hour, sd: 0.2}}),
 		}
 	}})

@@ -50,6 +50,7 @@ type process struct {
 	routines float64
 	stacks   float64
 	off      float64
+	holes    float64
 	held     float64 // reachable heap
 	leaked   float64 // bytes that the leaks of this life hold, GC overhead not counted
 	jitter   wander  // of resident memory
@@ -137,14 +138,14 @@ func (p *process) step(r source, t, dt, load float64) {
 			leaked += n
 		}
 	}
-	p.held, p.off, p.leaked, p.routines = held, off, leaked, routines
+	p.held, p.off, p.holes, p.leaked, p.routines = held, off, holes, leaked, routines
 	// Stacks shrink only by GC and are pooled: they follow slowly down.
 	need := routines * p.stackEach
 	p.stacks = max(need, p.stacks-(p.stacks-need)*(1-math.Exp(-dt/(4*minute))))
 	if p.gogcAt != nil {
 		p.heap.gogc = p.gogcAt(t)
 	}
-	others := p.stacks + otherSys + p.pages.resident*gcBookkeeping
+	others := p.stacks + otherSys + p.pages.resident*gcBookkeeping + p.heap.alloc*(spanLoss-1) + p.holes
 	n := p.heap.step(r, t, dt, before, p.held, allocated, p.stacks, others)
 	p.pages.step(&p.heap, holes, dt)
 	p.jitter.step(r, dt)

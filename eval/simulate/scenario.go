@@ -35,6 +35,7 @@ type body struct {
 	r       source
 	limit   float64
 	live    float64 // bytes reachable when settled, at load 1
+	more    float64 // bytes that the scenario's own parts hold at most, leaks aside
 	garbage float64 // bytes a second
 	load    load
 	gogc    float64
@@ -44,7 +45,7 @@ type body struct {
 func newBody(r source, daily float64) body {
 	limits := []float64{512 * mib, 1 * gib, 2 * gib, 4 * gib}
 	b := body{r: r, limit: limits[r.IntN(len(limits))], gogc: 100}
-	b.live = b.limit * r.between(0.08, 0.16)
+	b.live = b.limit * r.between(0.06, 0.11)
 	b.load = breathing(r, daily)
 	b.garbage = b.live / r.scale(3, 30) // a cycle in 3 to 30 seconds
 	b.next = r.IntN(16)
@@ -123,7 +124,7 @@ func (p plan) with(change func(s *setup)) plan {
 // footprint is about what is resident when settled, without the leak: the heap
 // up to its goal at the busiest hour of the day.
 func (b *body) footprint() float64 {
-	live := b.live * (0.55 + 0.45*(1.15+b.load.daily))
+	live := b.more + b.live*(0.55+0.45*(1.15+b.load.daily))
 	return runtimeBytes + live*(1+b.gogc/100)*spanLoss*1.03 + 0.06*b.live + 8*mib
 }
 
