@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/api"
@@ -20,7 +19,6 @@ import (
 type past struct {
 	store *store.Store
 	blobs blob.Store
-	fleet *fleet
 }
 
 func known(err error) error {
@@ -32,43 +30,23 @@ func known(err error) error {
 
 // Readings implements api.Store.
 func (p past) Readings(ctx context.Context, q api.MetricsQuery) ([]api.Series, int, error) {
-	sq := store.Query{Service: q.Service, Instance: q.Instance, From: q.From, To: q.To, MaxPoints: q.Limit}
 	newest := q.From.IsZero() && q.To.IsZero()
-	if newest {
-		sq.MaxPoints = maxTail
+	series, total, err := p.store.Readings(ctx, store.Query{
+		Service: q.Service, Instance: q.Instance, From: q.From, To: q.To, MaxPoints: q.Limit, Newest: newest,
+	})
+	if err != nil {
+		return nil, 0, known(err)
 	}
-	var from time.Time
-	last, interval := p.fleet.pace(q.Service, q.Instance)
-	for span := time.Duration(q.Limit+1) * interval * 5 / 4; ; span *= 8 {
-		if newest {
-			from = last.Add(-span)
-			sq.From = from
+	out := make([]api.Series, len(series))
+	for i, s := range series {
+		samples := s.Readings
+		if newest { // the store gives a few at least
+			samples = samples[max(0, len(samples)-q.Limit):]
 		}
-		series, total, err := p.store.Readings(ctx, sq)
-		if err != nil {
-			return nil, 0, known(err)
-		}
-		out, enough := make([]api.Series, len(series)), true
-		for i, s := range series {
-			out[i] = api.Series{Instance: s.Instance, Samples: s.Readings}
-			if n := len(s.Readings); newest && n > q.Limit {
-				out[i].Samples = s.Readings[n-q.Limit:]
-			} else if n < q.Limit {
-				enough = false
-			}
-		}
-		if !newest || enough && len(out) > 0 || span > maxSpan {
-			return out, total, nil
-		}
+		out[i] = api.Series{Instance: s.Instance, Samples: samples}
 	}
+	return out, total, nil
 }
-
-const (
-	// maxTail is how many readings are looked at for the newest ones of an instance.
-	maxTail = 25_000
-	// maxSpan is how far back they are looked for.
-	maxSpan = 400 * 24 * time.Hour
-)
 
 // Alerts implements api.Store.
 func (p past) Alerts(ctx context.Context, q api.AlertQuery) ([]memwatch.Alert, int, error) {

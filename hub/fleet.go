@@ -236,28 +236,6 @@ func (f *fleet) forget() []memwatch.Target {
 	return out
 }
 
-// pace is when an instance, or the newest of a service, was last read, and how
-// long it is between two readings of the slowest.
-func (f *fleet) pace(service, instance string) (last time.Time, interval time.Duration) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	interval = time.Second
-	s := f.services[service]
-	if s == nil {
-		return f.now(), interval
-	}
-	var newest memwatch.UnixMilli
-	for _, i := range s.instances {
-		if instance == "" || i.name == instance {
-			newest, interval = max(newest, i.newest), max(interval, i.interval)
-		}
-	}
-	if newest == 0 {
-		return f.now(), interval
-	}
-	return newest.Time(), interval
-}
-
 // absent are the instances that are not connected.
 func (f *fleet) absent() []wire.ServiceUpdate {
 	f.mu.RLock()

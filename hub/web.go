@@ -15,7 +15,7 @@ import (
 
 // handler is all that the hub answers, on one port.
 func (h *hub) handler() http.Handler {
-	view := past{h.store, h.blobs, h.fleet}
+	view := past{h.store, h.blobs}
 	rest := api.New(api.Options{
 		Fleet: h.fleet, Store: view, Blobs: view, Stats: h.stats, Ready: h.ready,
 		Metrics: h.registry, Started: h.started, Logger: h.logger.With("room", "api"),

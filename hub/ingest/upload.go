@@ -10,10 +10,9 @@ import (
 // upload is a profile whose bytes were asked for and have not all come.
 type upload struct {
 	message wire.Snapshot
-	// asked is the offset of the last want, so that chunks which were under way
-	// when something went wrong are not each answered with another one; -1 when
-	// chunks came in since.
-	asked int64
+	// gap is true from a part that began too late until the one that was asked
+	// for, so that parts already under way are not each answered with a want.
+	gap bool
 }
 
 // snapshot stores a snapshot whose bytes are there, or asks for them.
@@ -69,7 +68,7 @@ func (c *session) want(ctx context.Context, m wire.Snapshot) any {
 	if offset >= m.Capture.Size { // all came, but an earlier connection ended before it was checked
 		return c.finish(ctx, m.ID, u)
 	}
-	u.asked = offset
+	u.gap = false
 	return wire.Want{Type: wire.TypeWant, ID: m.ID, Offset: offset}
 }
 
@@ -94,15 +93,15 @@ func (c *session) chunk(ctx context.Context, frame []byte) any {
 	case err != nil:
 		delete(c.uploads, head.ID)
 		return c.refuse(head.ID, err)
-	case next < head.Offset && u.asked == next: // on its way already
+	case next < head.Offset && u.gap:
 		return nil
 	case next < head.Offset:
-		u.asked = next
+		u.gap = true
 		return wire.Want{Type: wire.TypeWant, ID: head.ID, Offset: next}
 	case next >= size:
 		return c.finish(ctx, head.ID, u)
 	}
-	u.asked = -1
+	u.gap = false
 	return nil
 }
 
