@@ -2,6 +2,8 @@ package scraper
 
 import (
 	"bytes"
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,16 +26,20 @@ type client struct {
 	target string
 	base   *url.URL
 	http   *http.Client
-	// buf holds the newest answer; the next fetch overwrites it.
-	buf bytes.Buffer
+	// socket is the unix socket that the target listens on, "" for TCP.
+	socket string
 }
 
 const (
 	maxHeaderBytes = 64 << 10
 	maxRedirects   = 3
-	// keptBuffer is how much of a large answer's buffer stays for the next one.
+	// keptBuffer is the largest buffer that stays for the next scrape.
 	keptBuffer = 1 << 20
 )
+
+// bodies are shared between targets: a scrape is short and rare, so that a
+// hundred targets need the buffers of the few that are read at one time.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func newClient(cfg Config) (*client, error) {
 	base, err := ParseURL(cfg.URL)
@@ -44,8 +51,8 @@ func newClient(cfg Config) (*client, error) {
 		return nil, fmt.Errorf("target %s: %w", cfg.URL, err)
 	}
 	c := &client{cfg: cfg, target: cfg.URL, base: base}
+	// No proxy: a target is a neighbour, and credentials go to nobody else.
 	transport := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
 		TLSClientConfig:        tlsConfig,
 		MaxIdleConnsPerHost:    1,
 		IdleConnTimeout:        2 * time.Minute,
@@ -54,11 +61,10 @@ func newClient(cfg Config) (*client, error) {
 		DialContext:            (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
 	}
 	if base.Scheme == "unix" {
-		socket := base.Path
+		c.socket = base.Path
 		c.base = &url.URL{Scheme: "http", Host: "unix"}
-		transport.Proxy = nil
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+			return (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
 		}
 	}
 	c.http = &http.Client{Transport: transport, CheckRedirect: c.checkRedirect}
@@ -101,53 +107,73 @@ func (c *client) checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// answer is what a request gave; body is valid until the next fetch.
-type answer struct {
-	body []byte
-	took time.Duration
-}
-
-// fetch gets a path (or whole URL) within the caps.
-func (c *client) fetch(ctx context.Context, path string) (answer, error) {
+// fetch gets a path (or whole URL) within the caps and gives its body to use,
+// which must not keep it. The error of use is returned as it is.
+func (c *client) fetch(ctx context.Context, path string, use func(body []byte, took time.Duration) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	start := time.Now()
 	req, err := c.request(ctx, path)
 	if err != nil {
-		return answer{}, c.fail(path, Local, err, "")
+		return c.fail(path, Local, err, "")
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return answer{}, c.failTransport(path, err)
+		return c.failTransport(path, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // lets a short refusal keep the connection
-		return answer{}, c.failStatus(path, resp.StatusCode)
+		return c.failStatus(path, resp.StatusCode)
 	}
 	if resp.ContentLength > c.cfg.MaxBytes {
-		return answer{}, c.tooLarge(path)
+		return c.tooLarge(path, "")
 	}
-	if c.buf.Cap() > keptBuffer {
-		c.buf = bytes.Buffer{}
+	buf := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= keptBuffer {
+			buf.Reset()
+			bodies.Put(buf)
+		}
+	}()
+	if err := c.read(buf, resp, path); err != nil {
+		return err
 	}
-	c.buf.Reset()
-	n, err := c.buf.ReadFrom(io.LimitReader(resp.Body, c.cfg.MaxBytes+1))
+	return use(buf.Bytes(), time.Since(start))
+}
+
+// read takes in a body, within the cap as sent and, where a server compresses
+// unasked, within the same cap after decompression.
+func (c *client) read(buf *bytes.Buffer, resp *http.Response, path string) error {
+	body := &io.LimitedReader{R: resp.Body, N: c.cfg.MaxBytes + 1}
+	var from io.Reader = body
+	when := ""
+	if resp.Header.Get("Content-Encoding") == "gzip" {
+		zr, err := gzip.NewReader(body)
+		if err != nil {
+			return c.fail(path, Corrupt, fmt.Errorf("gunzip: %w", err), "")
+		}
+		from, when = io.LimitReader(zr, c.cfg.MaxBytes+1), " after decompression"
+	}
+	n, err := buf.ReadFrom(from)
 	switch {
 	case n > c.cfg.MaxBytes:
-		return answer{}, c.tooLarge(path)
+		return c.tooLarge(path, when)
+	case body.N <= 0:
+		return c.tooLarge(path, "")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return answer{}, c.fail(path, Cut, fmt.Errorf("the answer ended early, after %d bytes", n), "")
+		return c.fail(path, Cut, fmt.Errorf("the answer ended early, after %d bytes", n), "did the target stop, or a proxy cut it off?")
+	case errors.Is(err, gzip.ErrChecksum), errors.As(err, new(flate.CorruptInputError)):
+		return c.fail(path, Corrupt, fmt.Errorf("gunzip: %w", err), "")
 	case err != nil:
-		return answer{}, c.failTransport(path, err)
+		return c.failTransport(path, err)
 	}
-	return answer{body: c.buf.Bytes(), took: time.Since(start)}, nil
+	return nil
 }
 
-func (c *client) tooLarge(path string) error {
-	return c.fail(path, TooLarge, fmt.Errorf("the answer is larger than %d bytes", c.cfg.MaxBytes), "raise maxBytes if it is meant to be")
+func (c *client) tooLarge(path, when string) error {
+	return c.fail(path, TooLarge, fmt.Errorf("the answer is larger than %d bytes%s", c.cfg.MaxBytes, when), "raise maxBytes if it is meant to be")
 }
-
 func (c *client) request(ctx context.Context, path string) (*http.Request, error) {
 	where := path
 	if strings.HasPrefix(path, "/") {
@@ -161,29 +187,39 @@ func (c *client) request(ctx context.Context, path string) (*http.Request, error
 	for k, v := range c.cfg.Headers {
 		req.Header.Set(k, v)
 	}
+	req.Host = req.Header.Get("Host") // "" means the URL's
+	return req, c.authorize(req)
+}
+
+// authorize reads secrets anew each time: they rotate.
+func (c *client) authorize(req *http.Request) error {
 	if c.cfg.BearerTokenFile != "" {
 		token, err := os.ReadFile(c.cfg.BearerTokenFile)
 		if err != nil {
-			return nil, fmt.Errorf("bearerTokenFile: %w", err)
+			return fmt.Errorf("bearerTokenFile: %w", err)
 		}
 		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	}
-	if c.cfg.Username != "" {
-		var password []byte
-		if c.cfg.PasswordFile != "" {
-			if password, err = os.ReadFile(c.cfg.PasswordFile); err != nil {
-				return nil, fmt.Errorf("passwordFile: %w", err)
-			}
-		}
-		req.SetBasicAuth(c.cfg.Username, strings.TrimSpace(string(password)))
+	if c.cfg.Username == "" {
+		return nil
 	}
-	return req, nil
+	var password []byte
+	if c.cfg.PasswordFile != "" {
+		var err error
+		if password, err = os.ReadFile(c.cfg.PasswordFile); err != nil {
+			return fmt.Errorf("passwordFile: %w", err)
+		}
+	}
+	req.SetBasicAuth(c.cfg.Username, strings.TrimSpace(string(password)))
+	return nil
 }
 
 // isHTML tells a web page from data: many servers answer every path with one.
+// The list of profiles of net/http/pprof is a page too, and meant to be one.
 func isHTML(body []byte) bool {
 	head := bytes.ToLower(bytes.TrimSpace(body[:min(len(body), 512)]))
-	return bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html"))
+	return (bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html"))) &&
+		!bytes.Contains(head, []byte("<title>/debug/pprof/</title>"))
 }
 
 func (c *client) close() { c.http.CloseIdleConnections() }

@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
+	"strconv"
+	"strings"
 	"time"
-
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"github.com/zupee/memwatch"
 )
@@ -35,6 +32,8 @@ var byMetric = map[string]memwatch.Signal{
 	"go_memstats_frees_total":          memwatch.Frees,
 	"go_memstats_gc_cpu_fraction":      memwatch.GCCPUFraction,
 	"go_memstats_last_gc_time_seconds": memwatch.LastGCSeconds,
+	"go_gc_duration_seconds_count":     memwatch.NumGC,
+	"go_gc_duration_seconds_sum":       memwatch.PauseTotalSeconds,
 	"go_goroutines":                    memwatch.Goroutines,
 	"go_gc_gogc_percent":               memwatch.GOGCPercent,
 	"go_gc_gomemlimit_bytes":           memwatch.GoMemLimitBytes,
@@ -44,52 +43,92 @@ var byMetric = map[string]memwatch.Signal{
 	"nodejs_external_memory_bytes":     memwatch.ExternalBytes,
 	"nodejs_eventloop_lag_seconds":     memwatch.LatencySeconds,
 	"jemalloc_allocated_bytes":         memwatch.HeapAllocBytes,
+	"jemalloc_allocated":               memwatch.HeapAllocBytes,
 	"jemalloc_active_bytes":            memwatch.HeapInuseBytes,
+	"jemalloc_active":                  memwatch.HeapInuseBytes,
 	"jemalloc_mapped_bytes":            memwatch.HeapSysBytes,
+	"jemalloc_mapped":                  memwatch.HeapSysBytes,
 }
 
-// noLimit is what a runtime reports for "none": GOMEMLIMIT's math.MaxInt64, a
-// cgroup v1's page-rounded maximum.
+// startMetric is the process's start in seconds since 1970.
+const startMetric = "process_start_time_seconds"
+
+// noLimit and beyond is what a runtime reports for "none": GOMEMLIMIT's
+// math.MaxInt64, GOGC=off's largest integer, a cgroup v1's page-rounded maximum.
 const noLimit = float64(1 << 60)
 
 // readMetrics adds to a sample what a Prometheus text holds and the sample
-// lacks: expvar, where there is one, is read first and wins.
+// lacks: expvar, where there is one, is read first and wins. Three dozen names
+// are wanted of what may be a hundred thousand series, so lines are passed over
+// by their name alone; a metric that is not wanted costs no memory.
+//
+// A name that comes twice (twice the same, or once for each of several labels)
+// says nothing certain of the whole process: it is left out, and told.
 func readMetrics(body []byte, s *memwatch.Sample) error {
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
-	if err != nil && len(families) == 0 {
-		return fmt.Errorf("no Prometheus text: %w", err)
+	m := metrics{seen: make(map[string]bool, 40)}
+	series := 0
+	for line := range bytes.Lines(body) {
+		name, rest := cutName(bytes.TrimRight(line, "\r\n"))
+		if name == nil {
+			continue
+		}
+		series++
+		if _, wanted := byMetric[string(name)]; wanted || string(name) == startMetric {
+			m.add(string(name), rest)
+		}
 	}
-	found := false
-	for name, family := range families {
-		v, ok := single(family)
-		if !ok {
-			continue
-		}
-		switch name {
-		case "process_start_time_seconds":
-			if s.Start.IsZero() && v > 0 && v < 1e11 {
-				s.Start = time.UnixMilli(int64(v * 1000)).UTC()
-			}
-			continue
-		case "go_gc_duration_seconds":
-			set(s, memwatch.NumGC, float64(family.Metric[0].GetSummary().GetSampleCount()))
-			set(s, memwatch.PauseTotalSeconds, family.Metric[0].GetSummary().GetSampleSum())
-			continue
-		case "go_gc_gogc_percent", "go_gc_gomemlimit_bytes":
-			if v >= noLimit { // off
-				continue
-			}
-		}
-		if sig, ok := byMetric[name]; ok {
+	switch {
+	case series == 0:
+		return errors.New("no Prometheus text")
+	case len(m.seen) == 0:
+		return fmt.Errorf("Prometheus text of %d series, none of which tells memory (go_memstats_*, nodejs_*, jemalloc_*, process_resident_memory_bytes)", series)
+	}
+	for _, from := range []*memwatch.Sample{&m.found, &m.allocator} {
+		for sig, v := range from.All() {
 			set(s, sig, v)
-			found = true
 		}
 	}
-	if !found {
-		return errors.New("Prometheus text without any memory metric that memwatch knows (go_memstats_*, nodejs_*, jemalloc_*, process_resident_memory_bytes)")
+	if s.Start.IsZero() && m.start > 0 && m.start < 1e11 {
+		s.Start = time.UnixMilli(int64(m.start * 1000)).UTC()
 	}
-	return nil
+	return m.odd
+}
+
+// metrics are the wanted ones of one text.
+type metrics struct {
+	found memwatch.Sample
+	// allocator is what jemalloc says: of the whole heap where there is no
+	// runtime above it that knows better.
+	allocator memwatch.Sample
+	start     float64
+	seen      map[string]bool
+	odd       error // the first thing that is wrong
+}
+
+func (m *metrics) add(name string, rest []byte) {
+	v, err := metricValue(rest)
+	if m.seen[name] {
+		err = errors.New("comes more than once: left out")
+	}
+	m.seen[name] = true
+	if err != nil {
+		v = -1 // a negative number is absent, as are NaN and infinity
+		if m.odd == nil {
+			m.odd = fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	sig := byMetric[name]
+	if v >= noLimit && (sig == memwatch.GOGCPercent || sig == memwatch.GoMemLimitBytes) {
+		v = -1 // off
+	}
+	switch {
+	case name == startMetric:
+		m.start = v
+	case strings.HasPrefix(name, "jemalloc_"):
+		m.allocator.Set(sig, v)
+	default:
+		m.found.Set(sig, v)
+	}
 }
 
 func set(s *memwatch.Sample, sig memwatch.Signal, v float64) {
@@ -98,22 +137,58 @@ func set(s *memwatch.Sample, sig memwatch.Signal, v float64) {
 	}
 }
 
-// single is the value of a family that has one metric. One with several (the
-// same name with labels) says nothing about the whole process.
-func single(f *dto.MetricFamily) (float64, bool) {
-	if len(f.Metric) != 1 {
-		return 0, false
+// cutName takes a line's metric name; nil when the line is a comment, empty, or
+// no metric at all.
+func cutName(line []byte) (name, rest []byte) {
+	n := 0
+	for n < len(line) && isNameByte(line[n], n) {
+		n++
 	}
-	m := f.Metric[0]
-	switch {
-	case m.Gauge != nil:
-		return m.Gauge.GetValue(), !math.IsNaN(m.Gauge.GetValue())
-	case m.Counter != nil:
-		return m.Counter.GetValue(), true
-	case m.Untyped != nil:
-		return m.Untyped.GetValue(), true
-	case m.Summary != nil:
-		return m.Summary.GetSampleSum(), true
+	if n == 0 || n == len(line) || line[n] != ' ' && line[n] != '\t' && line[n] != '{' {
+		return nil, nil
 	}
-	return 0, false
+	return line[:n], line[n:]
+}
+
+func isNameByte(b byte, at int) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_' || b == ':' || at > 0 && b >= '0' && b <= '9'
+}
+
+// metricValue reads what follows a name: labels in braces, if any, the number,
+// and perhaps a timestamp or an exemplar, which do not matter here.
+func metricValue(rest []byte) (float64, error) {
+	rest = bytes.TrimLeft(rest, " \t")
+	if len(rest) > 0 && rest[0] == '{' {
+		end := labelsEnd(rest)
+		if end < 0 {
+			return 0, errors.New("its labels have no end")
+		}
+		rest = rest[end:]
+	}
+	fields := bytes.Fields(rest)
+	if len(fields) == 0 {
+		return 0, errors.New("it has no number")
+	}
+	v, err := strconv.ParseFloat(string(fields[0]), 64)
+	if err != nil {
+		return 0, fmt.Errorf("want a number, found %.40q", fields[0])
+	}
+	return v, nil
+}
+
+// labelsEnd is the index after the closing brace; -1 if there is none. A brace
+// in a quoted value does not close.
+func labelsEnd(b []byte) int {
+	quoted := false
+	for i := 0; i < len(b); i++ {
+		switch {
+		case quoted && b[i] == '\\':
+			i++
+		case b[i] == '"':
+			quoted = !quoted
+		case !quoted && b[i] == '}':
+			return i + 1
+		}
+	}
+	return -1
 }

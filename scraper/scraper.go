@@ -1,13 +1,9 @@
 package scraper
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,22 +15,26 @@ import (
 // Scraper reads one target. Its methods may be called from any goroutine; they
 // take turns, so that a target never answers two of our requests at once.
 type Scraper struct {
-	mu        sync.Mutex
-	client    *client
-	endpoints Endpoints
-	explicit  Endpoints
-	absent    map[string]time.Time // endpoints not served, and when that was seen
-	process   process
-	live      LiveHeap
-	decoder   pprof.Decoder
+	mu                   sync.Mutex
+	client               *client
+	endpoints            Endpoints
+	vars, metrics, index source
+	process              process
+	lookAgain            time.Time // when to look for the process again
+	claim                claim
+	start                time.Time // of the target's present life
+	settings             memwatch.Sample
+	live                 LiveHeap
+	decoder              pprof.Decoder
 	// inuse is the newest heap profile's total: the live heap of targets that
 	// serve profiles and nothing else.
 	inuse   float64
 	trouble []error
 }
 
-// retryAbsent is how long an endpoint that is not served is left alone.
-const retryAbsent = 5 * time.Minute
+// lookEvery is how long to wait before looking for a process again that could
+// not be found: the search reads much of /proc.
+const lookEvery = 5 * time.Minute
 
 // New makes a scraper; nothing is read yet.
 func New(cfg Config) (*Scraper, error) {
@@ -45,10 +45,10 @@ func New(cfg Config) (*Scraper, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scraper{
-		client: c, explicit: cfg.Endpoints, absent: map[string]time.Time{},
-		endpoints: cfg.Endpoints.resolve(c.base.Path),
-	}
+	s := &Scraper{client: c, endpoints: cfg.Endpoints.resolve(c.base.Path), process: process{root: "/"}}
+	s.vars = source{path: s.endpoints.Vars, explicit: cfg.Endpoints.Vars != "", read: s.readVars}
+	s.metrics = source{path: s.endpoints.Metrics, explicit: cfg.Endpoints.Metrics != "", read: s.readMetrics}
+	s.index = source{path: s.indexPath(), read: readIndex}
 	if cfg.PID != 0 {
 		s.process.use(cfg.PID)
 	}
@@ -65,36 +65,18 @@ func (s *Scraper) Close() { s.client.close() }
 func (s *Scraper) Sample(ctx context.Context) (memwatch.Sample, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	start := time.Now()
-	sample := memwatch.Sample{Time: start}
+	sample := memwatch.Sample{Time: time.Now()}
 	s.trouble = nil
-
-	sources := []struct {
-		path, explicit string
-		read           func([]byte, *memwatch.Sample) error
-	}{
-		{s.endpoints.Vars, s.explicit.Vars, readVars},
-		{s.endpoints.Metrics, s.explicit.Metrics, readMetrics},
+	err := s.fill(ctx, &sample)
+	if err == nil && empty(&sample) {
+		err = append(s.trouble, s.nothing())[0]
 	}
-	for _, src := range sources {
-		if err := s.source(ctx, src.path, src.explicit != "", src.read, &sample); err != nil {
-			return memwatch.Sample{}, err
-		}
+	if err != nil {
+		// Whoever comes back may be another, and serve more than before.
+		s.wake()
+		return memwatch.Sample{}, err
 	}
-	if _, has := sample.Get(memwatch.Goroutines); !has {
-		if err := s.source(ctx, s.index(), false, readIndex, &sample); err != nil {
-			return memwatch.Sample{}, err
-		}
-	}
-	if empty(&sample) && s.inuse == 0 {
-		s.trouble = append(s.trouble, s.nothing())
-	}
-	s.system(&sample)
-	s.derive(&sample)
-	if empty(&sample) {
-		return memwatch.Sample{}, s.trouble[0]
-	}
-	sample.Set(memwatch.ScrapeSeconds, time.Since(start).Seconds())
+	sample.Set(memwatch.ScrapeSeconds, time.Since(sample.Time).Seconds())
 	return sample, nil
 }
 
@@ -106,71 +88,54 @@ func (s *Scraper) Trouble() []error {
 	return s.trouble
 }
 
-// source reads one endpoint into the sample. It returns an error only when
-// there is no use in going on: the target cannot be reached at all.
-func (s *Scraper) source(ctx context.Context, path string, explicit bool, read func([]byte, *memwatch.Sample) error, sample *memwatch.Sample) error {
-	if path == Off || path == "" || !explicit && time.Since(s.absent[path]) < retryAbsent {
-		return nil
-	}
-	got, err := s.client.fetch(ctx, path)
-	if err == nil {
-		if isHTML(got.body) && !bytes.Contains(got.body, []byte("goroutine?debug")) {
-			err = s.client.fail(path, HTML, errors.New("found a web page"), "is this the service's port for debugging?")
-		} else if err = read(got.body, sample); err != nil {
-			err = s.client.fail(path, Corrupt, fmt.Errorf("found %w", err), "")
+// fill asks everything that may be asked now.
+func (s *Scraper) fill(ctx context.Context, sample *memwatch.Sample) error {
+	for _, src := range []*source{&s.vars, &s.metrics} {
+		if err := s.ask(ctx, src, sample); err != nil {
+			return err
 		}
 	}
-	var failed *Error
+	if _, has := sample.Get(memwatch.Goroutines); !has {
+		if err := s.ask(ctx, &s.index, sample); err != nil {
+			return err
+		}
+	}
+	if empty(sample) && s.inuse == 0 && !s.timedOut() {
+		if err := s.heapAlone(ctx); err != nil {
+			return err
+		}
+	}
+	s.system(ctx, sample)
+	s.newLife(sample)
+	s.derive(sample)
+	return nil
+}
+
+// heapAlone reads a heap profile for want of anything else: its total is a
+// reading of the live heap.
+func (s *Scraper) heapAlone(ctx context.Context) error {
+	_, err := s.profile(ctx, memwatch.HeapProfile)
 	switch {
 	case err == nil:
-		delete(s.absent, path)
 		return nil
-	case !errors.As(err, &failed):
-		return err // ctx ended
-	case slices.Contains([]Reason{Refused, Unreachable, Timeout, TLSFailed, Denied, Local}, failed.Reason):
+	case ctx.Err() != nil:
 		return err
-	case !explicit && (errors.Is(err, ErrUnsupported) || failed.Reason == HTML):
-		s.absent[path] = time.Now()
-		return nil
+	case errors.Is(err, ErrUnsupported):
+		err = s.nothing()
 	}
 	s.trouble = append(s.trouble, err)
 	return nil
 }
 
-// index is net/http/pprof's page that lists the profiles with their counts:
-// the cheapest way to the number of goroutines.
-func (s *Scraper) index() string {
-	if dir, ok := strings.CutSuffix(s.endpoints.Goroutine, "goroutine"); ok && s.endpoints.Goroutine != Off {
-		return dir
-	}
-	return Off
-}
-
-var goroutineRow = regexp.MustCompile(`<td>(\d{1,12})</td>\s*<td><a href=['"]?goroutine\?debug`)
-
-func readIndex(body []byte, s *memwatch.Sample) error {
-	row := goroutineRow.FindSubmatch(body)
-	if row == nil {
-		return errors.New("no list of profiles as net/http/pprof serves it")
-	}
-	n, err := strconv.ParseFloat(string(row[1]), 64)
-	if err != nil {
-		return err
-	}
-	s.Set(memwatch.Goroutines, n)
-	return nil
-}
-
 // system adds what this machine knows of the target's process.
-func (s *Scraper) system(sample *memwatch.Sample) {
-	if s.process.pid == 0 && s.client.cfg.PID == 0 && !s.recent("process") {
-		s.process.find(s.client.base)
-		if s.process.pid == 0 {
-			s.absent["process"] = time.Now()
-		}
+func (s *Scraper) system(ctx context.Context, sample *memwatch.Sample) {
+	found := s.process.read(sample)
+	if !found { // restarted: another process has the port
+		s.process, s.lookAgain = process{root: s.process.root}, time.Time{}
 	}
-	if !s.process.read(sample) {
-		s.process.find(s.client.base) // restarted: another process has the port
+	if s.process.pid == 0 && !sample.Time.Before(s.lookAgain) {
+		s.lookAgain = sample.Time.Add(lookEvery)
+		s.process.find(s.client.base, s.client.socket, s.claimed(ctx, sample))
 		s.process.read(sample)
 	}
 	if s.client.cfg.LimitBytes > 0 {
@@ -178,10 +143,45 @@ func (s *Scraper) system(sample *memwatch.Sample) {
 	}
 }
 
-func (s *Scraper) recent(what string) bool { return time.Since(s.absent[what]) < retryAbsent }
+// claimed is what the target says of itself: its command line by expvar, else by
+// net/http/pprof, and its start by its metrics.
+func (s *Scraper) claimed(ctx context.Context, sample *memwatch.Sample) claim {
+	is := claim{args: s.claim.args, start: sample.Start}
+	if len(is.args) == 0 && is.start.IsZero() && s.index.path != Off && !s.vars.answered {
+		_ = s.client.fetch(ctx, s.index.path+"cmdline", func(body []byte, _ time.Duration) error {
+			is.args = strings.Split(string(body), "\x00")
+			return nil
+		}) // without it the process stays unknown, which is no failure
+	}
+	return is
+}
+
+// newLife keeps one start time for one life, however the clocks that tell it
+// waver, and forgets what was known of a process that is gone.
+func (s *Scraper) newLife(sample *memwatch.Sample) {
+	switch {
+	case sample.Start.IsZero():
+		if s.metrics.spared {
+			sample.Start = s.start
+		}
+		return
+	case sample.Start.Sub(s.start).Abs() <= clockSlack:
+		sample.Start = s.start
+		return
+	case !s.start.IsZero():
+		s.wake()
+		s.inuse, s.settings, s.claim = 0, memwatch.Sample{}, claim{}
+	}
+	s.start = sample.Start
+}
 
 // derive adds the live heap where the target does not tell it.
 func (s *Scraper) derive(sample *memwatch.Sample) {
+	for _, sig := range []memwatch.Signal{memwatch.GOGCPercent, memwatch.GoMemLimitBytes} {
+		if v, ok := s.settings.Get(sig); ok && s.metrics.spared {
+			set(sample, sig, v)
+		}
+	}
 	_, hasAlloc := sample.Get(memwatch.HeapAllocBytes)
 	if !hasAlloc && s.inuse > 0 {
 		set(sample, memwatch.LiveHeapBytes, s.inuse)
@@ -189,10 +189,12 @@ func (s *Scraper) derive(sample *memwatch.Sample) {
 	s.live.Fill(sample)
 }
 
-// empty reports whether a sample says nothing of memory.
+// empty reports whether a sample says nothing of the process.
 func empty(s *memwatch.Sample) bool {
 	for sig := range s.All() {
-		if sig != memwatch.LimitBytes {
+		switch sig {
+		case memwatch.LimitBytes, memwatch.GOGCPercent, memwatch.GoMemLimitBytes:
+		default:
 			return false
 		}
 	}
@@ -202,58 +204,11 @@ func empty(s *memwatch.Sample) bool {
 // nothing is the error of a target that answers but has nothing to read.
 func (s *Scraper) nothing() error {
 	var tried []string
-	for _, path := range []string{s.endpoints.Vars, s.endpoints.Metrics, s.index()} {
+	for _, path := range []string{s.vars.path, s.metrics.path, s.index.path} {
 		if path != Off {
 			tried = append(tried, path)
 		}
 	}
 	return s.client.fail(strings.Join(tried, ", "), NoEndpoint, fmt.Errorf("%w: found nothing to read", ErrUnsupported),
 		`in Go, import _ "expvar" and _ "net/http/pprof" and serve http.DefaultServeMux, or serve Prometheus metrics; or set endpoints`)
-}
-
-// Profile is one profile of the target.
-type Profile struct {
-	// Raw is as served.
-	Raw   []byte
-	Sites *memwatch.Sites
-	// Took is how long the target needed, as seen from here.
-	Took time.Duration
-}
-
-// Profile reads a profile of the given kind. ErrUnsupported is wrapped when the
-// target does not serve it.
-func (s *Scraper) Profile(ctx context.Context, kind memwatch.ProfileKind) (*Profile, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	path := map[memwatch.ProfileKind]string{
-		memwatch.HeapProfile:          s.endpoints.Heap,
-		memwatch.GoroutineProfile:     s.endpoints.Goroutine,
-		memwatch.GoroutineLeakProfile: s.endpoints.GoroutineLeak,
-	}[kind]
-	if path == Off || path == "" {
-		return nil, s.client.fail(string(kind)+" profile", NoEndpoint, ErrUnsupported, "set endpoints."+string(kind))
-	}
-	at := time.Now()
-	got, err := s.client.fetch(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	if isHTML(got.body) {
-		return nil, s.client.fail(path, HTML, errors.New("found a web page, want a pprof profile"), "")
-	}
-	sites, err := s.decoder.Decode(got.body, kind, at)
-	if err != nil {
-		reason := Corrupt
-		if errors.Is(err, pprof.ErrTooLarge) {
-			reason = TooLarge
-		}
-		return nil, s.client.fail(path, reason, err, "")
-	}
-	if kind == memwatch.HeapProfile {
-		s.inuse = 0
-		for i := range sites.Sites {
-			s.inuse += float64(sites.Sites[i].LiveBytes)
-		}
-	}
-	return &Profile{Raw: bytes.Clone(got.body), Sites: sites, Took: got.took}, nil
 }

@@ -1,0 +1,68 @@
+package scraper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/scraper/pprof"
+)
+
+// Profile is one profile of the target.
+type Profile struct {
+	// Raw is as served.
+	Raw   []byte
+	Sites *memwatch.Sites
+	// Took is how long the target needed, as seen from here.
+	Took time.Duration
+}
+
+// Profile reads a profile of the given kind. ErrUnsupported is wrapped when the
+// target does not serve it.
+func (s *Scraper) Profile(ctx context.Context, kind memwatch.ProfileKind) (*Profile, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.profile(ctx, kind)
+}
+
+func (s *Scraper) profile(ctx context.Context, kind memwatch.ProfileKind) (*Profile, error) {
+	path := map[memwatch.ProfileKind]string{
+		memwatch.HeapProfile:          s.endpoints.Heap,
+		memwatch.GoroutineProfile:     s.endpoints.Goroutine,
+		memwatch.GoroutineLeakProfile: s.endpoints.GoroutineLeak,
+	}[kind]
+	if path == Off || path == "" {
+		return nil, s.client.fail(string(kind)+" profile", NoEndpoint, ErrUnsupported, "set endpoints."+string(kind))
+	}
+	var p *Profile
+	at := time.Now()
+	err := s.client.fetch(ctx, path, func(body []byte, took time.Duration) error {
+		if isHTML(body) {
+			return s.client.fail(path, HTML, errors.New("found a web page, want a pprof profile"), "")
+		}
+		sites, err := s.decoder.Decode(body, kind, at)
+		if err != nil {
+			reason := Corrupt
+			if errors.Is(err, pprof.ErrTooLarge) {
+				reason = TooLarge
+			}
+			return s.client.fail(path, reason, err, "")
+		}
+		p = &Profile{Raw: bytes.Clone(body), Sites: sites, Took: took}
+		return nil
+	})
+	if err == nil && kind == memwatch.HeapProfile {
+		s.inuse = liveBytes(p.Sites)
+	}
+	return p, err
+}
+
+func liveBytes(sites *memwatch.Sites) float64 {
+	sum := 0.0
+	for i := range sites.Sites {
+		sum += float64(sites.Sites[i].LiveBytes)
+	}
+	return sum
+}
