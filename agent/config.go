@@ -15,6 +15,8 @@ type Config struct {
 	// Interval is the time between readings of a target.
 	Interval time.Duration
 	Detector detector.Config
+	// ProfileShare of one core of a target is what its profiles may take.
+	ProfileShare float64
 	// Evidence saves profiles to Capture.Dir.
 	Evidence bool
 	// History is how many readings of a target go with its evidence.

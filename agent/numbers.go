@@ -7,6 +7,8 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/spool"
+	"github.com/zupee/memwatch/uplink"
 )
 
 // labels writes pairs of names and values as a series has them.
@@ -98,4 +100,33 @@ func fillVerdict(n numbers, v *memwatch.Verdict, own string, with func(name, val
 	if v.LimitBytes > 0 {
 		n.gauge("memwatch_limit_bytes", own, float64(v.LimitBytes))
 	}
+}
+
+func fillSpool(n numbers, s spool.Stats) {
+	for class, c := range map[spool.Class]spool.ClassStats{spool.Reading: s.Readings, spool.Evidence: s.Evidence} {
+		of := labels("class", string(class))
+		n.gauge("memwatch_spool_records", of, float64(c.Len))
+		n.counter("memwatch_spool_put_total", of, c.Put)
+		n.counter("memwatch_spool_acked_total", of, c.Acked)
+		n.counter("memwatch_spool_rejected_total", of, c.Rejected)
+		n.counter("memwatch_spool_dropped_total", of, c.Dropped)
+		n.counter("memwatch_spool_corrupt_total", of, c.Corrupt)
+	}
+	n.gauge("memwatch_spool_disk_bytes", "", float64(s.DiskBytes))
+	n.gauge("memwatch_spool_max_bytes", "", float64(s.MaxBytes))
+	n.gauge("memwatch_spool_memory_bytes", "", float64(s.MemoryBytes))
+	n.gauge("memwatch_spool_degraded", "", flag(s.Degraded))
+}
+
+func fillUplink(n numbers, s uplink.Stats) {
+	n.gauge("memwatch_uplink_connected", "", flag(s.Connected))
+	n.counter("memwatch_uplink_connects_total", "", s.Connects)
+	n.counter("memwatch_uplink_failures_total", "", s.Failures)
+	n.counter("memwatch_uplink_sent_total", "", s.Sent)
+	n.counter("memwatch_uplink_acked_total", "", s.Acked)
+	n.counter("memwatch_uplink_resent_total", "", s.Resent)
+	n.counter("memwatch_uplink_rejected_total", "", s.Rejected)
+	n.counter("memwatch_uplink_skipped_total", "", s.Skipped)
+	n.counter("memwatch_uplink_unconfirmed_total", "", s.Unconfirmed)
+	n.counter("memwatch_uplink_sent_bytes_total", "", s.Bytes)
 }

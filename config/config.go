@@ -28,6 +28,9 @@ type Config struct {
 	CheckInterval time.Duration `yaml:"checkInterval" bare:"ms" env:"MEMWATCH_CHECK_INTERVAL" flag:"check-interval" help:"time between readings of a target"`
 	// LeakThresholdMB is the growth, in MiB, at which a leak is worth a notification.
 	LeakThresholdMB float64 `yaml:"leakThresholdMB" env:"MEMWATCH_LEAK_THRESHOLD" flag:"leak-threshold-mb" help:"growth in MiB at which a leak is worth a notification"`
+	// ProfileShare is the part of one core that profiles may take of a target;
+	// a slow target is asked for them less often.
+	ProfileShare float64 `yaml:"profileShare"`
 	// EnableHeapSnapshots saves profiles as evidence.
 	EnableHeapSnapshots bool `yaml:"enableHeapSnapshots" env:"MEMWATCH_ENABLE_HEAP_SNAPSHOTS" flag:"enable-heap-snapshots" help:"save profiles as evidence"`
 	// SnapshotPath is the folder of the evidence.
@@ -72,9 +75,10 @@ func Default() Config {
 		DashboardURL:        "ws://localhost:4000",
 		CheckInterval:       10 * time.Second,
 		LeakThresholdMB:     50,
+		ProfileShare:        0.005,
 		EnableHeapSnapshots: true,
 		SnapshotPath:        "./snapshots",
-		HistorySize:         360,
+		HistorySize:         120,
 		Listen:              "127.0.0.1:4001",
 		Grace:               10 * time.Second,
 		Log:                 Log{Level: "info", Format: "text"},
@@ -92,8 +96,7 @@ const defaultURL = "http://localhost:6060"
 // Agent is the configuration in the words of the rooms.
 func (c Config) Agent() agent.Config {
 	a := agent.Config{
-		Interval: c.CheckInterval,
-		Detector: c.detector(),
+		Interval: c.CheckInterval, Detector: c.detector(), ProfileShare: c.ProfileShare,
 		Evidence: c.EnableHeapSnapshots,
 		History:  c.HistorySize,
 		Capture:  c.Capture,

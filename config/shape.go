@@ -26,22 +26,23 @@ type field struct {
 func fieldsOf(t reflect.Type) []field {
 	var out []field
 	for i := range t.NumField() {
-		f := t.Field(i)
-		key, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		switch {
-		case !f.IsExported() || key == "-":
-			continue
-		case strings.Contains(options, "inline"):
-			out = append(out, fieldsOf(f.Type)...)
-			continue
-		case key == "":
-			key = strings.ToLower(f.Name)
+		if strings.Contains(t.Field(i).Tag.Get("yaml"), ",inline") {
+			out = append(out, fieldsOf(t.Field(i).Type)...)
+		} else if f, ok := fieldOf(t.Field(i)); ok {
+			out = append(out, f)
 		}
-		isInt := f.Type.Kind() == reflect.Int64 || f.Type.Kind() == reflect.Int
-		size := isInt && f.Type != durationType && (strings.HasSuffix(f.Name, "Bytes") || f.Tag.Get("unit") == "bytes")
-		out = append(out, field{key: key, typ: f.Type, tag: f.Tag, size: size})
 	}
 	return out
+}
+
+// fieldOf is the key of one field; ok is false when it has none.
+func fieldOf(f reflect.StructField) (out field, ok bool) {
+	key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	if !f.IsExported() || key == "-" || key == "" {
+		return field{}, false
+	}
+	whole := f.Type.Kind() == reflect.Int64 || f.Type.Kind() == reflect.Int
+	return field{key: key, typ: f.Type, tag: f.Tag, size: whole && strings.HasSuffix(f.Name, "Bytes")}, true
 }
 
 // shaper compares a YAML document with the Go type that it is for, and says
@@ -65,9 +66,6 @@ func (s *shaper) fit(n *yaml.Node, f field, path string) {
 		s.lines[path] = n.Line
 	}
 	t := f.typ
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
 	if n.Tag == "!!null" && t.Kind() != reflect.String && t.Kind() != reflect.Slice && t.Kind() != reflect.Map && path != "" {
 		s.fail(n, path, "nothing is there: want %s, or leave the key out", wanted(f, t))
 		return

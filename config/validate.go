@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // validate checks what the shape does not show. Each message names the key,
@@ -15,12 +17,12 @@ func (l *loader) validate() {
 	c := &l.cfg
 	l.check("checkInterval", c.CheckInterval >= 100*time.Millisecond && c.CheckInterval <= time.Hour, "found %v: want 100ms to 1h", c.CheckInterval)
 	l.check("leakThresholdMB", c.LeakThresholdMB > 0 && c.LeakThresholdMB <= 1<<20, "found %v: want more than 0, at most 1048576", c.LeakThresholdMB)
-	l.check("historySize", c.HistorySize >= 10 && c.HistorySize <= 100_000, "found %d: want 10 to 100000", c.HistorySize)
+	l.check("profileShare", c.ProfileShare > 0 && c.ProfileShare <= 1, "found %v: want more than 0, at most 1 (a whole core)", c.ProfileShare)
+	l.check("historySize", c.HistorySize >= 10 && c.HistorySize <= 10_000, "found %d: want 10 to 10000", c.HistorySize)
 	l.check("snapshotPath", c.SnapshotPath != "" || !c.EnableHeapSnapshots, "is empty: want a folder, or enableHeapSnapshots: false")
 	l.check("grace", c.Grace >= 0 && c.Grace <= 5*time.Minute, "found %v: want 0s to 5m", c.Grace)
 	l.word("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	l.word("log.format", c.Log.Format, "text", "json")
-	l.hub(c.DashboardURL)
 	if c.Listen != "" {
 		_, port, err := net.SplitHostPort(c.Listen)
 		l.check("listen", err == nil && port != "", "found %q: want host:port such as 127.0.0.1:4001, or empty for none", c.Listen)
@@ -30,20 +32,31 @@ func (l *loader) validate() {
 	if c.EnableHeapSnapshots {
 		l.room("capture", a.Capture.Validate())
 	}
-	if len(a.Uplink.URLs) > 0 {
+	if len(a.Uplink.URLs) > 0 && l.hub(c.DashboardURL) {
 		l.room("spool", c.Spool.Validate())
 		l.room("uplink", a.Uplink.Validate())
 	}
 	l.targets()
 }
 
-func (l *loader) hub(address string) {
+func (l *loader) hub(address string) bool {
 	if address == "" {
-		return
+		return true
 	}
 	u, err := url.Parse(address)
 	ok := err == nil && u.Host != "" && slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme)
 	l.check("dashboardUrl", ok, "found %q: want ws://host:port or wss://host:port, or empty to work without a hub", address)
+	return ok
+}
+
+// What the hub takes of names.
+const (
+	maxName   = 200
+	maxLabels = 64
+)
+
+func isName(s string) bool {
+	return s != "" && utf8.RuneCountInString(s) <= maxName && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 func (l *loader) targets() {
@@ -53,6 +66,13 @@ func (l *loader) targets() {
 		if err := t.Scrape.Validate(); err != nil {
 			l.room(path, err)
 			continue
+		}
+		for _, w := range [][2]string{{"service", t.Service}, {"instance", t.Instance}} {
+			l.check(path, isName(w[1]), "%s %q: want 1 to %d characters, none of them control characters", w[0], w[1], maxName)
+		}
+		l.check(path, len(t.Labels) <= maxLabels, "%d labels: want at most %d", len(t.Labels), maxLabels)
+		for k, v := range t.Labels {
+			l.check(path, isName(k) && (v == "" || isName(v)), "label %q with %q: want at most %d characters each, none of them control characters", k, v, maxName)
 		}
 		name := t.Service + "\x00" + t.Instance
 		if first, twice := named[name]; twice {
@@ -84,11 +104,16 @@ func (l *loader) room(path string, err error) {
 		return
 	}
 	text := strings.TrimPrefix(err.Error(), path+".")
-	key, _, _ := strings.Cut(strings.ReplaceAll(text, ":", " "), " ")
-	e := &Error{Source: l.source, Message: text, Key: path, Line: l.lines[path]}
-	if line, ok := l.lines[join(path, key)]; ok {
-		e.Line = line
-		e.Key, e.Message = join(path, key), strings.TrimLeft(strings.TrimPrefix(text, key), ": ")
+	key, rest := text, ""
+	if end := strings.IndexAny(text, " :,"); end >= 0 {
+		key, rest = text[:end], strings.TrimLeft(text[end:], ":, ")
+	}
+	if what, ok := strings.CutPrefix(text, "target URL "); ok {
+		key, rest = "url", "found "+what
+	}
+	e := &Error{Source: l.source, Key: path, Message: text, Line: l.lines[path]}
+	if line, ok := l.lines[join(path, key)]; ok || key == "url" {
+		e.Key, e.Message, e.Line = join(path, key), rest, max(line, e.Line)
 	}
 	l.errs = append(l.errs, e)
 }

@@ -1,0 +1,167 @@
+package agent
+
+import (
+	"context"
+	"hash/fnv"
+	"log/slog"
+	"time"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/scraper"
+)
+
+// runner watches one target for good.
+type runner struct {
+	target   memwatch.Target
+	interval time.Duration
+	watch    *watch
+	status   *status
+	out      *outbox
+	keep     *keeper
+	log      *slog.Logger
+
+	history  *history
+	news     news
+	logged   *throttle // what the log was told of troubles
+	sent     *throttle // what the hub was told of them
+	failures int       // in a row
+}
+
+// Repeated troubles are told this often.
+const (
+	logEvery  = 5 * time.Minute
+	sendEvery = time.Minute
+)
+
+// run reads the target each interval until ctx ends. The first reading comes
+// soon; targets start apart from each other, the same way each time.
+func (r *runner) run(ctx context.Context) {
+	first := time.NewTimer(phase(r.target, min(r.interval, time.Second)))
+	defer first.Stop()
+	select {
+	case <-first.C:
+	case <-ctx.Done():
+		return
+	}
+	tick := time.NewTicker(r.interval)
+	defer tick.Stop()
+	for {
+		r.step(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// phase is a target's own place within an interval.
+func phase(t memwatch.Target, interval time.Duration) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(t.Service + "\x00" + t.Instance))
+	return time.Duration(float64(interval) * float64(h.Sum32()) / (1 << 32))
+}
+
+// step takes one reading and does all that follows from it.
+func (r *runner) step(ctx context.Context) {
+	l, err := r.watch.step(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		r.failed(err)
+		return
+	}
+	r.back(&l.sample)
+	for _, err := range l.troubles {
+		r.trouble(err, false)
+	}
+	if l.restarted {
+		r.log.Info("target restarted; what was learned of it stays")
+		r.history.reset()
+	}
+	r.history.add(&l.sample)
+	r.status.saw(l)
+	r.spare(l)
+
+	v := r.judge(l)
+	if err := r.out.reading(r.target, &l.sample, v); err != nil {
+		r.drop(err)
+	}
+	r.keep.look(ctx, r, l)
+}
+
+// judge returns the verdict when it is worth telling the hub, and says its
+// edges in the log.
+func (r *runner) judge(l *look) *memwatch.Verdict {
+	now := l.sample.Time
+	if l.is == l.was && l.is.Rank() < memwatch.Suspect.Rank() && !r.news.due(now) {
+		return nil
+	}
+	v := r.watch.det.Verdict()
+	r.status.judged(v)
+	if l.is != l.was {
+		level := slog.LevelInfo
+		if l.is.Rank() >= memwatch.Suspect.Rank() {
+			level = slog.LevelWarn
+		}
+		r.log.Log(context.Background(), level, "verdict", "state", string(l.is), "was", string(l.was), "severity", string(v.Severity), "summary", v.Summary)
+	}
+	if !r.news.worth(v, now) {
+		return nil
+	}
+	return v
+}
+
+// failed deals with a reading that there is not.
+func (r *runner) failed(err error) {
+	r.failures++
+	r.trouble(err, true)
+}
+
+// trouble counts a scrape error and says it, throttled, to the log and, when
+// there is no reading at all, to the hub.
+func (r *runner) trouble(err error, down bool) {
+	t := troubleOf(err)
+	now := time.Now()
+	r.status.failed(scraper.Reason(t.Reason), down)
+	key := t.Endpoint + " " + t.Reason
+	if times, ok := r.logged.allow(key, now); ok {
+		r.log.Warn("cannot read target", "endpoint", t.Endpoint, "reason", t.Reason, "error", t.Message, "times", times)
+	}
+	if !down {
+		return
+	}
+	if _, ok := r.sent.allow(key, now); ok {
+		if err := r.out.trouble(r.target, memwatch.Milli(now), t); err != nil {
+			r.drop(err)
+		}
+	}
+}
+
+// back says that a target that could not be read can be.
+func (r *runner) back(s *memwatch.Sample) {
+	if r.failures == 0 {
+		return
+	}
+	r.log.Info("target is read again", "failed_readings", r.failures, "at", s.Time)
+	r.failures = 0
+	r.logged.clear()
+	r.sent.clear()
+}
+
+// spare says when profiles are read less often than wished for.
+func (r *runner) spare(l *look) {
+	if !l.slowed {
+		return
+	}
+	if _, ok := r.logged.allow("slow", l.sample.Time); ok {
+		r.log.Warn("scraping less: target slow; profiles are read less often to spare it")
+	}
+}
+
+func (r *runner) drop(err error) {
+	if times, ok := r.logged.allow("spool", time.Now()); ok {
+		r.log.Error("a message was lost", "error", err, "times", times)
+	}
+}
