@@ -106,9 +106,9 @@ func (s *siteTable) share(m *mover, g *group) {
 }
 
 // series is what a group held at each snapshot, as a window to measure.
-func (s *siteTable) series(g *group, from int, buf *[levelBlocks]block) []block {
+func (s *siteTable) series(g *group, from int, load func(float64) float32, buf *[levelBlocks]block) []block {
 	for i := from; i < s.n; i++ {
-		buf[i-from] = block{t: s.t[i], v: g.held[i], load: -1}
+		buf[i-from] = block{t: s.t[i], v: g.held[i], load: load(s.t[i])}
 	}
 	return buf[:s.n-from]
 }
@@ -125,7 +125,7 @@ const (
 
 // accumulates picks the groups that stand on their own, from the newest
 // snapshots back to snapshot from.
-func (s *siteTable) accumulates(from int, scratch []float64) ([]group, []float64) {
+func (s *siteTable) accumulates(from int, load func(float64) float32, scratch []float64) ([]group, []float64) {
 	if s.n-from < minSnapshots {
 		return nil, scratch
 	}
@@ -135,7 +135,7 @@ func (s *siteTable) accumulates(from int, scratch []float64) ([]group, []float64
 		if g.growth < heapFloor || g.growth <= accumulateZ*g.sd || g.keeps() < keepsShare {
 			continue
 		}
-		g.tr, scratch = measure(s.series(&g, from, &buf), scratch)
+		g.tr, scratch = measure(s.series(&g, from, load, &buf), scratch)
 		out = append(out, g)
 	}
 	return out, scratch

@@ -16,6 +16,8 @@ type danger struct {
 	// left is the seconds until the limit: estimate, soonest and latest; +Inf
 	// where the growth may be nothing.
 	left, soonest, latest float64
+	// bends says that the growth flattens and ends below the limit.
+	bends bool
 }
 
 const (
@@ -36,6 +38,12 @@ func (d *Detector) danger(ev *evidence) danger {
 	x.used = d.used(x.source)
 	x.factor = d.costOfGrowth(ev)
 	room := math.Max(0, x.limit-x.used)
+	// A curve that flattens is followed to its end, not prolonged as a line.
+	if tr := &ev.tr; tr.bend >= rivalMargin && (tr.ceiling-tr.last)*x.factor < room {
+		x.bends = true
+		x.left, x.soonest, x.latest = math.Inf(1), secondsTo(room, ev.tr.high*x.factor), math.Inf(1)
+		return x
+	}
 	x.left = secondsTo(room, ev.tr.slope*x.factor)
 	x.soonest = secondsTo(room, ev.tr.high*x.factor)
 	x.latest = secondsTo(room, ev.tr.low*x.factor)
@@ -111,7 +119,7 @@ func (d *Detector) severity(ev *evidence, x *danger) memwatch.Severity {
 	switch {
 	case reaches && x.left < criticalSeconds || halfGone:
 		return memwatch.SeverityCritical
-	case reaches || ev.tr.growth >= d.threshold(x):
+	case reaches || ev.tr.growth >= d.threshold(x) && !x.bends:
 		return memwatch.SeverityWarning
 	}
 	return memwatch.SeverityInfo

@@ -21,8 +21,9 @@ type Detector struct {
 	stacks   siteTable // goroutine profiles
 	grown    []group   // owners that accumulate, as of the newest heap profile
 	state    states
-	proof    proof   // goroutineleak profile
-	baseline float64 // memory used when first seen, bytes
+	proof    proof             // goroutineleak profile
+	baseline float64           // memory used when first seen, bytes
+	verdict  *memwatch.Verdict // as of the last closing or profile; nil when to be built
 	scratch  []float64
 }
 
@@ -39,8 +40,8 @@ type clock struct {
 
 // past is what a restart does not wipe out.
 type past struct {
-	// plateau is the live heap at which the previous life had settled; 0 when
-	// there was none, or it leaked.
+	// plateau is the highest live heap that earlier lives held without leaking; 0
+	// when there was none. It fades by half with each life that needed less.
 	plateau float64
 	// watched is for how many seconds something had been growing when it ended.
 	watched float64
@@ -62,6 +63,7 @@ func (d *Detector) begin() {
 	d.heap, d.stacks, d.grown = siteTable{}, siteTable{}, nil
 	d.state = states{state: memwatch.Learning}
 	d.proof, d.baseline = proof{}, 0
+	d.verdict = nil
 }
 
 // Observe takes one reading. Readings come in the order of their times; one
@@ -88,6 +90,7 @@ func (d *Detector) Observe(s *memwatch.Sample) {
 	d.clock.readings++
 	d.collect(s)
 	if d.closes(s) {
+		d.verdict = nil
 		d.judge()
 	}
 }
@@ -196,18 +199,19 @@ func restarted(old, s *memwatch.Sample) bool {
 	return false
 }
 
-// remember keeps, across a restart, where the life that ended had settled, or
-// that it was growing to its end.
+// remember keeps, across a restart, the level that the life had held, and that
+// it was growing to its end if it was: what it grew to is then no level to rest at.
 func (d *Detector) remember() {
-	d.previous.watched, d.previous.blocks = 0, 0
+	p := &d.series[liveHeap].pyramid
 	if d.state.state.Rank() >= memwatch.Suspect.Rank() {
-		d.previous = past{watched: d.state.ev.tr.span, blocks: d.state.ev.tr.n, level: d.state.ev.tr.last}
+		ev := &d.state.ev
+		d.previous = past{
+			plateau: max(d.previous.plateau, p.highest(d.state.since)),
+			watched: ev.tr.span, blocks: ev.tr.n, level: ev.tr.last,
+		}
 		return
 	}
-	var buf [levelBlocks]block
-	if w := d.series[liveHeap].pyramid.window(0, minPoints, &buf); len(w) == minPoints {
-		d.previous.plateau = median(w)
-	}
+	d.previous = past{plateau: max(d.previous.plateau/2, p.highest(d.clock.t))}
 }
 
 // ObserveSites takes one profile. One that is older than the last of its kind,
@@ -220,12 +224,15 @@ func (d *Detector) ObserveSites(p *memwatch.Sites) {
 	switch p.Kind {
 	case memwatch.HeapProfile:
 		if d.heap.add(t, p) {
-			d.grown, d.scratch = d.heap.accumulates(0, d.scratch)
+			d.grown, d.scratch = d.heap.accumulates(0, d.series[liveHeap].pyramid.loadAt, d.scratch)
+			d.verdict = nil
 		}
 	case memwatch.GoroutineProfile:
 		d.stacks.add(t, p)
+		d.verdict = nil
 	case memwatch.GoroutineLeakProfile:
 		d.proof.take(p)
+		d.verdict = nil
 	}
 }
 

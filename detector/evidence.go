@@ -22,8 +22,10 @@ func (e *evidence) strong() bool { return e.beyondLoad && e.watched && e.fresh &
 
 // A growth must have been watched for settleSeconds and settleBlocks before it
 // is called a leak: programs warm up for minutes, whatever the interval is. One
-// that already passed LeakThresholdBytes and doubled what was there need not wait.
+// that already passed LeakThresholdBytes and doubled what was there need not
+// wait; fastReadings are enough.
 const (
+	fastReadings  = 40
 	settleSeconds = 270
 	settleBlocks  = 12
 	learnBlocks   = minPoints
@@ -55,16 +57,35 @@ func (d *Detector) gather() (evidence, bool) {
 	if !ok {
 		return ev, false
 	}
-	ev.beyondLoad = len(ev.groups) > 0 || ev.tr.beyondLoad >= loadShare
-	ev.ample = len(ev.groups) > 0 || ev.tr.growth >= ampleShare*ev.tr.first
-	ev.fresh = ev.kind != memwatch.KindHeap || ev.tr.last > previousMargin*d.previous.plateau
+	sites := len(ev.groups) > 0
+	ev.beyondLoad = ev.tr.beyondLoad >= loadShare || sites && ev.groups[0].tr.beyondLoad >= loadShare
+	ev.ample = sites || ev.tr.growth >= ampleShare*ev.tr.first
+	ev.fresh = d.fresh(&ev)
 	watched, blocks := d.watched(&ev.tr)
-	ev.watched = watched >= max(settleSeconds, lifeShare*d.clock.t) && (blocks >= settleBlocks || len(ev.groups) > 0) ||
-		ev.tr.growth >= float64(d.cfg.LeakThresholdBytes) && ev.tr.growth >= ev.tr.first
+	ev.watched = watched >= max(settleSeconds, lifeShare*d.clock.t) && (blocks >= settleBlocks || sites) ||
+		ev.tr.growth >= float64(d.cfg.LeakThresholdBytes) && ev.tr.growth >= ev.tr.first && ev.tr.span >= fastReadings*d.interval
 	if ev.kind == memwatch.KindGoroutine && d.proof.settles(d.series[goroutines].found.growth) {
 		ev.watched, ev.beyondLoad, ev.ample = true, true, true
 	}
 	return ev, true
+}
+
+// fresh reports whether the level is higher than the process ever held and came
+// back from, in this life or an earlier one: a day's peak, a batch, a backlog
+// that is only reached again is nothing new.
+func (d *Detector) fresh(ev *evidence) bool {
+	for i := range d.series {
+		s := &d.series[i]
+		if s.kind != ev.kind || s.found.n == 0 {
+			continue
+		}
+		level := s.pyramid.highest(d.clock.t - s.found.span)
+		if i == liveHeap {
+			level = max(level, d.previous.plateau)
+		}
+		return s.found.last > previousMargin*level
+	}
+	return true
 }
 
 // watched is for how long the growth has been seen, in seconds and blocks,

@@ -29,16 +29,27 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 		gate("watched", watched, ">= %.6g", math.Max(settleSeconds, lifeShare*d.clock.t), ev.watched,
 			"seen for %s; %s that doubled the memory need not be watched for long", duration(watched), size(float64(d.cfg.LeakThresholdBytes))),
 	}
-	if d.previous.plateau > 0 && ev.kind == memwatch.KindHeap {
-		out = append(out, gate("previous", tr.last, "> %.6g", previousMargin*d.previous.plateau, ev.fresh,
-			"before its restart the process was at rest with %s", size(d.previous.plateau)))
+	if level := d.heldBefore(ev); level > 0 {
+		out = append(out, gate("new", tr.last, "> %.6g", previousMargin*level, ev.fresh,
+			"it held %s before and came back from it", size(level)))
 	}
+	bends := tr.bend >= rivalMargin
+	out = append(out, gate("bend", tr.bend, "< %.3g", rivalMargin, !bends,
+		"log-likelihood by which a curve that flattens out at %s explains the readings better than a line", size(tr.ceiling)))
 	if ev.kind == memwatch.KindHeap {
 		out = append(out, d.siteGate(ev))
 	}
 	horizon := gate("horizon", x.left, "<= %.6g", d.cfg.HorizonFactor*watched, x.left <= d.cfg.HorizonFactor*watched,
 		"%s of %s used (limit: %s); a trend is trusted for %.3g times the time it was seen", size(x.used), size(x.limit), x.source, d.cfg.HorizonFactor)
 	return append(out, horizon)
+}
+
+// heldBefore is the level that the growth must exceed to be news, in bytes.
+func (d *Detector) heldBefore(ev *evidence) float64 {
+	if ev.kind != memwatch.KindHeap {
+		return 0
+	}
+	return math.Max(d.previous.plateau, d.series[liveHeap].pyramid.highest(d.clock.t-ev.tr.span))
 }
 
 // siteGate tells whether call sites confirm the growth.

@@ -12,8 +12,11 @@ type series struct {
 	// is not worth a word.
 	floor, share float64
 	pyramid      pyramid
-	// found is the window that showed growth at the last closing; n is 0 when none did.
-	found trend
+	// found is the window that shows growth; n is 0 when none does. perLevel are
+	// the findings of each level, as of the block in looked.
+	found    trend
+	perLevel [levels]trend
+	looked   [levels]int
 }
 
 // The series, by the place they have in Detector.series.
@@ -53,31 +56,53 @@ const rivalMargin = 3
 // a third, a plateau nothing.
 const endingShare = 0.2
 
-// look tries the windows, longest first, and keeps the first that passes.
+// look tries the windows of each level that has a new block, longest first,
+// and keeps the first that passes; of the levels, the highest counts.
 func (s *series) look(cfg *Config, scratch []float64) []float64 {
+	for l := range levels {
+		if r := &s.pyramid.level[l]; r.total != s.looked[l] {
+			s.looked[l] = r.total
+			scratch = s.lookAt(l, cfg, scratch)
+		}
+	}
 	s.found = trend{}
+	for l := levels - 1; l >= 0 && s.found.n == 0; l-- {
+		s.found = s.perLevel[l]
+	}
+	return scratch
+}
+
+func (s *series) lookAt(l int, cfg *Config, scratch []float64) []float64 {
+	s.perLevel[l] = trend{}
 	var buf [levelBlocks]block
-	for l := levels - 1; l >= 0; l-- {
-		held, previous := s.pyramid.level[l].n, 0
-		for _, n := range windows {
-			n = min(n, held)
-			if n < minPoints || n == previous || l > 0 && n*childBlocks <= s.pyramid.level[l-1].n {
-				continue // too short, seen, or shown whole and finer by the level below
-			}
-			previous = n
-			w := s.pyramid.window(l, n, &buf)
-			if !rises(w) {
-				continue
-			}
-			var tr trend
-			tr, scratch = measure(w, scratch)
-			if s.passes(cfg, &tr) {
-				s.found = tr
-				return scratch
-			}
+	held, previous := s.pyramid.level[l].n, 0
+	for _, n := range windows {
+		n = min(n, held)
+		if n < minPoints || n == previous || l > 0 && n*childBlocks <= s.pyramid.level[l-1].n {
+			continue // too short, seen, or shown whole and finer by the level below
+		}
+		previous = n
+		w := s.pyramid.window(l, n, &buf)
+		if !s.promises(w, cfg.Significance) {
+			continue
+		}
+		var tr trend
+		if tr, scratch = measure(w, scratch); s.passes(cfg, &tr) {
+			s.perLevel[l] = tr
+			return scratch
 		}
 	}
 	return scratch
+}
+
+// promises is the cheap look before the dear one. It may let through what the
+// gates refuse, and hardly the other way round: nearly all windows of a healthy
+// process end here.
+func (s *series) promises(w []block, significance float64) bool {
+	third := len(w) / 3
+	head, tail := mean(w[:third]), mean(w[len(w)-third:])
+	// A line gains two thirds of its growth between the middles of the outer thirds.
+	return tail > head && s.enough(head, 3*(tail-head)) && float64(concordance(w)) >= significance*kendallSD(len(w))
 }
 
 // enough reports whether a growth from a level is worth a word.

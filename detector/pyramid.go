@@ -100,6 +100,37 @@ func (p *pyramid) window(l, n int, buf *[levelBlocks]block) []block {
 	return buf[:n]
 }
 
+// highest is the highest level that was held, for two blocks at least, before
+// time t; 0 when nothing is known of that time.
+func (p *pyramid) highest(t float64) float64 {
+	top := 0.0
+	for l := range p.level {
+		r := &p.level[l]
+		for i := 0; i+1 < r.n && r.at(i+1).t < t; i++ {
+			top = max(top, min(r.at(i).v, r.at(i+1).v))
+		}
+	}
+	return top
+}
+
+// loadAt is the allocation rate around time t, by the finest level that
+// reaches back to it; -1 when unknown.
+func (p *pyramid) loadAt(t float64) float32 {
+	for l := range p.level {
+		r := &p.level[l]
+		if r.n == 0 || r.at(0).t > t && l+1 < levels && p.level[l+1].n > 0 {
+			continue
+		}
+		for i := range r.n {
+			if b := r.at(i); b.t >= t {
+				return b.load
+			}
+		}
+		return r.at(r.n - 1).load
+	}
+	return -1
+}
+
 // lowMedian sorts v and returns its median, of two the lower.
 func lowMedian(v []float64) float64 {
 	slices.Sort(v)

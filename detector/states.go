@@ -37,7 +37,7 @@ func (d *Detector) judge() {
 		d.scratch = d.series[i].look(&d.cfg, d.scratch)
 	}
 	if live := &d.series[liveHeap]; live.found.n == 0 {
-		live.found = steep(&live.pyramid, float64(d.cfg.LeakThresholdBytes))
+		live.found = steep(&live.pyramid, float64(d.cfg.LeakThresholdBytes), fastReadings*d.interval)
 	}
 	st := &d.state
 	if st.state == memwatch.Learning && d.clock.closed >= learnBlocks {

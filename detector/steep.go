@@ -11,8 +11,9 @@ const (
 )
 
 // steep looks for such a climb in the newest blocks. The trend it returns is
-// the line from the foot of the climb to its top; n is 0 when there is none.
-func steep(p *pyramid, least float64) trend {
+// the line from the foot of the climb to its top, at least so many bytes high
+// and seconds long; n is 0 when there is none.
+func steep(p *pyramid, least, shortest float64) trend {
 	r := &p.level[0]
 	n := 1
 	for n < min(r.n, levelBlocks) && r.at(r.n-n-1).v < r.at(r.n-n).v {
@@ -25,7 +26,7 @@ func steep(p *pyramid, least float64) trend {
 	}
 	foot, top := r.at(r.n-n), r.at(r.n-1)
 	growth, span := top.v-foot.v, top.t-foot.t
-	if growth < least || top.v < steepFactor*foot.v || span <= 0 {
+	if growth < least || top.v < steepFactor*foot.v || span < shortest {
 		return trend{}
 	}
 	var buf [levelBlocks]block

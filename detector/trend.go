@@ -24,6 +24,8 @@ type trend struct {
 	// once": the log-likelihood ratio by which the rival explains the points
 	// better, its extra parameter paid for. Above 0 the rival is ahead.
 	plateau, step float64
+	// bend is the same for a curve that flattens, ceiling where that curve ends.
+	bend, ceiling float64
 	// ending is the part of the growth made in the last third; 1/3 for a line.
 	ending float64
 	// beyondLoad is the share of the growth from the first third to the last that
@@ -33,7 +35,7 @@ type trend struct {
 
 // scaled turns a trend of a count into one of bytes.
 func (tr trend) scaled(unit float64) trend {
-	tr.first, tr.last, tr.growth, tr.noise = tr.first*unit, tr.last*unit, tr.growth*unit, tr.noise*unit
+	tr.first, tr.last, tr.growth, tr.noise, tr.ceiling = tr.first*unit, tr.last*unit, tr.growth*unit, tr.noise*unit, tr.ceiling*unit
 	tr.slope, tr.low, tr.high = tr.slope*unit, tr.low*unit, tr.high*unit
 	return tr
 }
@@ -42,13 +44,20 @@ func (tr trend) scaled(unit float64) trend {
 // order, Mann-Kendall reaches 3.65.
 const minPoints = 9
 
-// rises is the cheap look before the dear one: the last third lies above the first.
-func rises(b []block) bool {
-	n := len(b)
-	if n < minPoints || b[n-1].t <= b[0].t {
-		return false
+// concordance is Mann-Kendall's S: pairs in rising order less pairs in falling order.
+func concordance(b []block) int {
+	s := 0
+	for i := range b {
+		v := b[i].v
+		for _, q := range b[i+1:] {
+			if q.v > v {
+				s++
+			} else if q.v < v {
+				s--
+			}
+		}
 	}
-	return mean(b[n-n/3:]) > mean(b[:n/3])
+	return s
 }
 
 // measure looks at a window in full. buf is scratch for n·(n−1)/2 slopes.
@@ -58,13 +67,12 @@ func measure(b []block, buf []float64) (trend, []float64) {
 	if n < minPoints || tr.span <= 0 {
 		return tr, buf
 	}
-	slopes, s := buf[:0], 0
+	slopes, s := buf[:0], concordance(b)
 	for i := range b {
 		for j := i + 1; j < n; j++ {
 			if dt := b[j].t - b[i].t; dt > 0 {
 				slopes = append(slopes, (b[j].v-b[i].v)/dt)
 			}
-			s += sign(b[j].v - b[i].v)
 		}
 	}
 	slices.Sort(slopes)

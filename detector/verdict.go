@@ -7,8 +7,17 @@ import (
 	"github.com/zupee/memwatch"
 )
 
-// Verdict says all that is known now, freshly built: the caller's to keep.
+// Verdict says all that is known. It is built when asked for and changes only
+// when a block closes or a profile comes; the caller may keep it and must not
+// write to it.
 func (d *Detector) Verdict() *memwatch.Verdict {
+	if d.verdict == nil {
+		d.verdict = d.compose()
+	}
+	return d.verdict
+}
+
+func (d *Detector) compose() *memwatch.Verdict {
 	st := &d.state
 	v := &memwatch.Verdict{
 		State: st.state, Kind: memwatch.KindNone, Severity: memwatch.SeverityNone,

@@ -71,6 +71,8 @@ func (d *Detector) summary(v *memwatch.Verdict, ev *evidence, x *danger) string 
 	}
 	fmt.Fprintf(&b, " (%s in %s)", size(ev.tr.growth), duration(ev.tr.span))
 	switch {
+	case x.bends:
+		fmt.Fprintf(&b, "; it flattens, and would end at %s, below the limit", size(ev.tr.ceiling))
 	case math.IsInf(x.left, 0):
 	case x.source == "assumed":
 		fmt.Fprintf(&b, "; no limit is known, %s would be reached in %s", size(x.limit), duration(x.left))
@@ -96,7 +98,7 @@ func limitWord(source string) string {
 // firstHeld is the gate that keeps a suspicion from being a leak.
 func firstHeld(gates []memwatch.Gate) string {
 	for _, g := range gates {
-		if !g.Passed && g.Name != "horizon" && g.Name != "site" {
+		if !g.Passed && g.Name != "horizon" && g.Name != "site" && g.Name != "bend" {
 			return g.Name + " (" + g.Detail + ")"
 		}
 	}
