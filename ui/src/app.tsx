@@ -58,7 +58,7 @@ function decode(part: string): string | undefined {
 function NotFound() {
   return (
     <div className="card">
-      <Notice title="There is no such page" state="none">
+      <Notice title="There is no such page" state="none" page>
         <Link className="button" to={paths.fleet}>To the fleet</Link>
       </Notice>
     </div>
@@ -77,7 +77,7 @@ class Boundary extends Component<{ children: ReactNode }, { error: Error | undef
     if (!this.state.error) return this.props.children;
     return (
       <div className="card" role="alert">
-        <Notice title="This page failed" state="unreachable">
+        <Notice title="This page failed" state="unreachable" page>
           <p>{this.state.error.message}</p>
           <button type="button" className="button" onClick={() => location.reload()}>Load the page anew</button>
         </Notice>

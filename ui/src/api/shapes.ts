@@ -98,6 +98,7 @@ export const alert = obj({
   type: oneOf('leak', 'snapshot', 'disconnect'),
   state: oneOf('firing', 'resolved'),
   fingerprint: str,
+  culprit: opt(str),
   service: str,
   instances: nullable(list(str)),
   kind: opt(kind),

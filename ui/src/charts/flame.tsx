@@ -207,7 +207,7 @@ function palette(): Palette {
       let color = known.get(name);
       if (!color) {
         const standard = box.parent < 0 || !(name.includes('.') || name === 'main');
-        const hue = 14 + (hash(name) % 44);
+        const hue = 10 + (hash(name) % 36);
         color = standard ? neutral : dark ? `hsl(${hue} 52% ${28 + (hash(name) % 7)}%)` : `hsl(${hue} 86% ${68 + (hash(name) % 9)}%)`;
         known.set(name, color);
       }

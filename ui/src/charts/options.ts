@@ -36,7 +36,7 @@ export function chartOptions(spec: ChartSpec, width: number, height: number): uP
     width,
     height,
     legend: { show: false },
-    padding: [14, 8, 0, 0],
+    padding: [14, 20, 0, 0],
     cursor: {
       sync: { key: spec.syncKey, setSeries: false },
       drag: { x: true, y: false, setScale: false },

@@ -68,13 +68,13 @@ const specs: PanelSpec[] = [
   },
   {
     title: 'GC cycles',
-    main: { label: 'Cycles', color: '--series-1', of: (r) => perMinute(rate(r, 'numGC')) },
+    main: { label: 'Cycles', color: '--series-1', of: (r) => perMinute(rate(r, 'numGC', 180)) },
     parts: [],
     format: (v) => `${count(v)}/min`,
   },
   {
     title: 'GC pause',
-    main: { label: 'Mean pause of a cycle', color: '--series-1', of: (r) => perUnit(r, 'pauseTotalSeconds', 'numGC') },
+    main: { label: 'Mean pause of a cycle', color: '--series-1', of: (r) => perUnit(r, 'pauseTotalSeconds', 'numGC', 60) },
     parts: [],
     format: shortSeconds,
   },

@@ -64,21 +64,30 @@ async function copyText(text: string): Promise<boolean> {
   }
 }
 
-export function Notice({ title, children, state }: { title: string; children?: ReactNode; state?: Condition | 'none' }) {
+interface NoticeProps {
+  title: string;
+  children?: ReactNode;
+  state?: Condition | 'none';
+  /** It stands for the whole page, so its title is the page's. */
+  page?: boolean;
+}
+
+export function Notice({ title, children, state, page = false }: NoticeProps) {
+  const Title = page ? 'h1' : 'h2';
   return (
     <div className="notice" data-tone={state ?? 'none'}>
       {state && <span className="state"><StateIcon state={state} size={28} /></span>}
-      <h2>{title}</h2>
+      <Title>{title}</Title>
       {children}
     </div>
   );
 }
 
 /** What went wrong, and a way to try again. */
-export function Failure({ error, retry }: { error: Error; retry: () => void }) {
+export function Failure({ error, retry, page = true }: { error: Error; retry: () => void; page?: boolean }) {
   return (
     <div className="card" role="alert">
-      <Notice title="This could not be loaded" state="unreachable">
+      <Notice title="This could not be loaded" state="unreachable" page={page}>
         <p>{error.message}</p>
         <button type="button" className="button" onClick={retry}>Try again</button>
       </Notice>

@@ -8,7 +8,7 @@ import { Link, paths } from '../router.tsx';
 import { Copy, When } from './basics.tsx';
 import { DownloadIcon } from './icons.tsx';
 
-export function Evidence({ capture, now }: { capture: Capture; now: number }) {
+export function Evidence({ capture, now, first }: { capture: Capture; now: number; first: boolean }) {
   const base = capture.baseId;
   return (
     <>
@@ -18,7 +18,7 @@ export function Evidence({ capture, now }: { capture: Capture; now: number }) {
           <p className="muted small">{capture.instance} · <When time={capture.timestamp} now={now} /> · {bytes(capture.size)} · {roleMeaning[capture.role]}</p>
         </div>
         <div className="actions">
-          <Link className={base ? 'button primary' : 'button'} to={paths.profile(capture.id, base)}>{base ? 'See what grew' : 'Flame graph'}</Link>
+          <Link className={base && first ? 'button primary' : 'button'} to={paths.profile(capture.id, base)}>{base ? 'See what grew' : 'Flame graph'}</Link>
           <Download capture={capture} />
         </div>
       </div>

@@ -7,7 +7,7 @@ function threeLines(): string {
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return [
     'go install github.com/zupee/memwatch/cmd/memwatchd@latest',
-    `printf 'dashboardUrl: ${url.origin === 'null' ? `${url.protocol}//${url.host}` : url.origin}\\ntargets:\\n  - serviceName: my-service\\n    url: http://localhost:6060\\n' > config.yaml`,
+    `printf 'dashboardUrl: ${url.origin === 'null' ? `${url.protocol}//${url.host}` : url.origin}\\ntargets:\\n  - service: my-service\\n    url: http://localhost:6060\\n' > config.yaml`,
     'memwatchd run --config config.yaml',
   ].join('\n');
 }

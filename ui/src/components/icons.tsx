@@ -55,7 +55,7 @@ export const SunIcon = () => <Icon><circle cx="8" cy="8" r="3" /><path d="M8 1v1
 export const MoonIcon = () => <Icon><path d="M13.5 9.7A6 6 0 0 1 6.3 2.5a6 6 0 1 0 7.2 7.2z" /></Icon>;
 export const AutoIcon = () => <Icon><circle cx="8" cy="8" r="6" /><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor" /></Icon>;
 export const PassIcon = () => <Icon><path d="m3 8.5 3.2 3.2L13 4.8" /></Icon>;
-export const FailIcon = () => <Icon><path d="m4 4 8 8M12 4l-8 8" /></Icon>;
+export const OpenIcon = () => <Icon><circle cx="8" cy="8" r="3.4" /></Icon>;
 export const DownloadIcon = () => <Icon><path d="M8 2v8.5M4.5 7.5 8 11l3.5-3.5M2.5 14h11" /></Icon>;
 
 export const Mark = () => (

@@ -1,8 +1,8 @@
 // The verdict in words, its numbers, its gates and its culprits.
 import type { Culprit, Gate, Verdict } from '../api/types.ts';
 import { bytes, count, growth, percent, place, shortFunction } from '../model/format.ts';
-import { facts, gateTitle, gateValue, type Fact } from '../model/story.ts';
-import { FailIcon, PassIcon } from './icons.tsx';
+import { facts, gateNeed, gateTitle, gateValue, type Fact } from '../model/story.ts';
+import { OpenIcon, PassIcon } from './icons.tsx';
 
 export function Facts({ list }: { list: Fact[] }) {
   return (
@@ -25,9 +25,9 @@ export function Gates({ gates }: { gates: Gate[] }) {
     <ul className="gates">
       {gates.map((gate) => (
         <li key={gate.name} data-passed={gate.passed}>
-          <span className="gate-icon">{gate.passed ? <PassIcon /> : <FailIcon />}<span className="visually-hidden">{gate.passed ? 'passed' : 'not passed'}</span></span>
+          <span className="gate-icon">{gate.passed ? <PassIcon /> : <OpenIcon />}<span className="visually-hidden">{gate.passed ? 'passed' : 'not passed'}</span></span>
           <span className="gate-name">{gateTitle(gate.name)}</span>
-          <span className="gate-value"><b>{gateValue(gate.value)}</b> <span className="muted">needs {gate.need}</span></span>
+          <span className="gate-value"><b>{gateValue(gate.name, gate.value)}</b> <span className="muted">needs {gateNeed(gate.name, gate.need)}</span></span>
           {gate.detail && <span className="gate-detail muted">{gate.detail}</span>}
         </li>
       ))}

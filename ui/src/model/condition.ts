@@ -61,10 +61,11 @@ export function instanceCondition(instance: Instance, now: number): Condition {
   return conditionOf(instance, null, now);
 }
 
-/** Worst first; equals by severity, then by time to limit, growth and name. */
-export function compareServices(a: Service, b: Service, now: number): number {
-  const byCondition = conditions.indexOf(serviceCondition(a, now)) - conditions.indexOf(serviceCondition(b, now));
-  return byCondition || compareVerdicts(a.verdict, b.verdict) || a.name.localeCompare(b.name);
+const conditionRank = Object.fromEntries(conditions.map((c, i) => [c, i])) as Record<Condition, number>;
+
+/** 0 for the worst. */
+export function rankOf(condition: Condition): number {
+  return conditionRank[condition];
 }
 
 export function compareVerdicts(a: Verdict | null, b: Verdict | null): number {

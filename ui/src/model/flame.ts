@@ -1,6 +1,7 @@
 // A flame graph as data: laid out once, then looked up by place, name and depth.
 // Pure; sized for profiles of tens of thousands of calls.
 import type { FlameNode } from '../api/types.ts';
+import { afterPath } from './format.ts';
 
 export interface Box {
   index: number;
@@ -173,7 +174,6 @@ export function change(value: number, base: number): number {
 
 /** The package of a function: what boxes are coloured by. */
 export function packageOf(name: string): string {
-  const slash = name.lastIndexOf('/');
-  const dot = name.indexOf('.', slash + 1);
+  const dot = name.indexOf('.', afterPath(name));
   return dot < 0 ? name : name.slice(0, dot);
 }

@@ -1,7 +1,7 @@
 // The fleet page's questions, answered by pure functions: is anything wrong,
 // where, how bad, what now.
 import type { Service } from '../api/types.ts';
-import { compareServices, conditions, serviceCondition, type Condition } from './condition.ts';
+import { compareVerdicts, conditions, rankOf, serviceCondition, type Condition } from './condition.ts';
 import { duration, growth, place, plural, shortFunction } from './format.ts';
 
 export interface FleetFilter {
@@ -25,8 +25,23 @@ function searchable(service: Service): string {
   return [service.name, service.verdict?.kind ?? '', ...labels, ...instances, ...culprits].join('\n').toLowerCase();
 }
 
+const byName = new Intl.Collator('en', { numeric: true });
+
+/** Worst first; equals by severity, then by time to limit, growth and name. */
 export function sortFleet(services: readonly Service[], now: number): Service[] {
-  return [...services].sort((a, b) => compareServices(a, b, now));
+  const ranked = services.map((service) => ({ service, rank: rankOf(serviceCondition(service, now)) }));
+  ranked.sort((a, b) => a.rank - b.rank || compareVerdicts(a.service.verdict, b.service.verdict) || byName.compare(a.service.name, b.service.name));
+  return ranked.map(({ service }) => service);
+}
+
+/** The one to look at first: the head of the sorted fleet, without sorting it. */
+export function worstService(services: readonly Service[], now: number): Service | undefined {
+  let worst: { service: Service; rank: number } | undefined;
+  for (const service of services) {
+    const rank = rankOf(serviceCondition(service, now));
+    if (!worst || rank < worst.rank || (rank === worst.rank && compareVerdicts(service.verdict, worst.service.verdict) < 0)) worst = { service, rank };
+  }
+  return worst?.service;
 }
 
 /**
@@ -65,7 +80,7 @@ export interface Headline {
 
 export function headline(services: readonly Service[], now: number): Headline {
   const counts = countConditions(services, now);
-  const worst = sortFleet(services, now)[0];
+  const worst = worstService(services, now);
   const total = services.length;
   if (!worst) return { tone: 'none', sentence: 'Nothing is watched yet.', next: '' };
   if (counts.leaking > 0) return leakHeadline(worst, counts.leaking, total);

@@ -80,7 +80,7 @@ export function duration(seconds: number): string {
   const minutes = s / 60;
   if (minutes < 90) return `${Math.round(minutes)} min`;
   const hours = minutes / 60;
-  if (hours < 10) return `${Number(hours.toFixed(1))} h`;
+  if (hours < 3) return `${Number(hours.toFixed(1))} h`;
   if (hours < 48) return `${Math.round(hours)} h`;
   const days = hours / 24;
   if (days < 14) return `${Math.round(days)} days`;
@@ -131,9 +131,15 @@ export function exact(time: number): string {
   return exactFormat.format(time);
 }
 
+/** Where a function's package begins behind its path; slashes of type arguments do not count. */
+export function afterPath(name: string): number {
+  const bracket = name.indexOf('[');
+  return name.lastIndexOf('/', bracket < 0 ? name.length : bracket) + 1;
+}
+
 /** "pkg.(*T).Method" of a function's full import path. */
 export function shortFunction(name: string): string {
-  return name.slice(name.lastIndexOf('/') + 1);
+  return name.slice(afterPath(name));
 }
 
 /** The last part of a path. */

@@ -53,19 +53,20 @@ export function level(readings: readonly Reading[], signal: Signal): Column {
 }
 
 /**
- * The rate per second of a counter that only rises while a process lives;
- * nothing across a restart.
+ * The rate per second of a counter that only rises while a process lives, over
+ * the last `window` seconds (or one step, where steps are longer); nothing
+ * across a restart.
  */
-export function rate(readings: readonly Reading[], signal: Signal): Column {
-  return pairwise(readings, (before, after, seconds) => {
+export function rate(readings: readonly Reading[], signal: Signal, window = 0): Column {
+  return over(readings, window, (before, after, seconds) => {
     const rise = difference(before, after, signal);
     return rise === null ? null : rise / seconds;
   });
 }
 
 /** The rise of one counter for each unit of another: pause per cycle. */
-export function perUnit(readings: readonly Reading[], signal: Signal, unit: Signal): Column {
-  return pairwise(readings, (before, after) => {
+export function perUnit(readings: readonly Reading[], signal: Signal, unit: Signal, window = 0): Column {
+  return over(readings, window, (before, after) => {
     const rise = difference(before, after, signal);
     const units = difference(before, after, unit);
     return rise === null || !units ? null : rise / units;
@@ -73,15 +74,21 @@ export function perUnit(readings: readonly Reading[], signal: Signal, unit: Sign
 }
 
 function difference(before: Sample, after: Sample, signal: Signal): number | null {
+  if (before.startTime !== after.startTime) return null;
   const [a, b] = [before[signal], after[signal]];
   return a === undefined || b === undefined || b < a ? null : b - a;
 }
 
-function pairwise(readings: readonly Reading[], value: (before: Sample, after: Sample, seconds: number) => Point): Column {
+function over(readings: readonly Reading[], window: number, value: (before: Sample, after: Sample, seconds: number) => Point): Column {
   const column: Column = { times: [], values: [] };
+  let first = 0;
   for (let i = 1; i < readings.length; i++) {
-    const [before, after] = [readings[i - 1], readings[i]];
+    const after = readings[i];
+    while (first < i - 1 && after && after.time - (readings[first]?.time ?? 0) > window * 1000) first++;
+    const before = readings[first];
     if (!before || !after) continue;
+    const begun = after.time - (readings[0]?.time ?? 0) >= (window * 1000) / 2;
+    if (!begun && i < readings.length - 1) continue; // a part of the window would exaggerate
     const seconds = (after.time - before.time) / 1000;
     column.times.push(after.time / 1000);
     column.values.push(seconds > 0 ? value(before.sample, after.sample, seconds) : null);
@@ -140,27 +147,25 @@ export interface Span {
   last: number;
   min: number;
   max: number;
+  /** The newest value itself. */
+  now: number;
   /** Seconds between the first and the last value. */
   seconds: number;
 }
 
-/** What a column says at a glance; undefined when it is empty. */
+/** What a column says at a glance, its ends evened over a tenth; undefined when it is empty. */
 export function span(column: Column): Span | undefined {
-  let out: Span | undefined;
-  let start = 0;
-  column.values.forEach((value, i) => {
-    if (value === null) return;
-    const time = column.times[i] ?? 0;
-    if (!out) {
-      out = { first: value, last: value, min: value, max: value, seconds: 0 };
-      start = time;
-    }
-    out.last = value;
-    out.min = Math.min(out.min, value);
-    out.max = Math.max(out.max, value);
-    out.seconds = time - start;
-  });
-  return out;
+  const known = column.values.flatMap((value, i) => (value === null ? [] : [{ value, time: column.times[i] ?? 0 }]));
+  const [start, end] = [known[0], known.at(-1)];
+  if (!start || !end) return undefined;
+  const tenth = Math.ceil(known.length / 10);
+  const mean = (part: typeof known) => part.reduce((sum, p) => sum + p.value, 0) / part.length;
+  let [min, max] = [Infinity, -Infinity];
+  for (const { value } of known) {
+    min = Math.min(min, value);
+    max = Math.max(max, value);
+  }
+  return { first: mean(known.slice(0, tenth)), last: mean(known.slice(-tenth)), min, max, now: end.value, seconds: end.time - start.time };
 }
 
 /** "rose from 120 MiB to 410 MiB in 1 h": the message of a chart in words. */
@@ -168,10 +173,10 @@ export function describe(column: Column, format: (v: number) => string, duration
   const s = span(column);
   if (!s) return 'no readings in this range';
   const range = s.max - s.min;
-  if (s.seconds === 0) return `is ${format(s.last)}`;
+  if (s.seconds === 0) return format(s.now);
   const moved = Math.abs(s.last - s.first);
-  if (range <= Math.abs(s.max) * 0.1 || moved < range * 0.3) {
-    return format(s.min) === format(s.max) ? `steady at ${format(s.last)}` : `${format(s.last)} now, between ${format(s.min)} and ${format(s.max)}`;
+  if (range <= Math.abs(s.max) * 0.05 || moved < range * 0.5) {
+    return format(s.min) === format(s.max) ? `steady at ${format(s.now)}` : `${format(s.now)} now, between ${format(s.min)} and ${format(s.max)}`;
   }
   return `${s.last > s.first ? 'rose' : 'fell'} from ${format(s.first)} to ${format(s.last)} in ${duration(s.seconds)}`;
 }

@@ -1,6 +1,6 @@
 // A verdict and an alert told in sentences. Pure.
 import type { Alert, Kind, Verdict } from '../api/types.ts';
-import { bytes, duration, durationRange, growth, growthRange, shortFunction } from './format.ts';
+import { bytes, duration, durationRange, growth, growthRange, shortFunction, signedBytes } from './format.ts';
 
 export const kindWord: Record<Kind, string> = {
   none: 'nothing',
@@ -36,7 +36,7 @@ export interface Fact {
 export function facts(verdict: Verdict, now: number): Fact[] {
   const rate = verdict.growthBytesPerSecond;
   const out: Fact[] = [
-    { label: 'Growth', value: growth(rate.estimate), detail: `95 % interval ${growthRange(rate.low, rate.high)}` },
+    { label: 'Growth', value: growth(rate.estimate), detail: `${growthRange(rate.low, rate.high)} with 95 % certainty` },
     timeToLimit(verdict),
   ];
   if (verdict.since !== null) {
@@ -52,7 +52,7 @@ function timeToLimit(verdict: Verdict): Fact {
   const left = verdict.timeToLimitSeconds;
   if (left === null) return { label, value: 'not in sight', detail: 'nothing grows toward the limit' };
   const range = durationRange(verdict.timeToLimitLowSeconds, verdict.timeToLimitHighSeconds);
-  return { label, value: left <= 60 ? 'now' : duration(left), detail: range ? `between ${range}`.replace('between up', 'up') : '' };
+  return { label, value: left <= 60 ? 'now' : duration(left), detail: range };
 }
 
 /** Time to limit as a cell: "9 h", or a dash where nothing grows. */
@@ -67,26 +67,51 @@ export function alertTitle(alert: Alert): string {
   if (alert.type === 'disconnect') {
     return alert.state === 'resolved' ? `${alert.service} was disconnected, and is back` : `${alert.service} is disconnected`;
   }
-  const culprit = alert.verdict?.culprits?.[0];
+  const culprit = alert.verdict?.culprits?.[0]?.function ?? alert.culprit;
   const verb = alert.state === 'resolved' ? leakPhrase(alert.kind).replace('leaks', 'leaked') : leakPhrase(alert.kind);
-  return `${alert.service} ${verb}${culprit ? ` in ${shortFunction(culprit.function)}` : ''}`;
+  return `${alert.service} ${verb}${culprit ? ` in ${shortFunction(culprit)}` : ''}`;
 }
 
-export const gateWord: Record<string, string> = {
-  trend: 'Rising trend',
-  plateau: 'No plateau',
-  horizon: 'Limit in sight',
+type GateUnit = 'bytes' | 'seconds' | 'plain';
+
+/** The detector's tests as headings, and what their numbers count. */
+const gateInfo: Record<string, { title: string; unit: GateUnit }> = {
+  trend: { title: 'It rises', unit: 'plain' },
+  growth: { title: 'By enough to matter', unit: 'bytes' },
+  plateau: { title: 'It has not levelled off', unit: 'plain' },
+  step: { title: 'It is no single jump', unit: 'plain' },
+  ending: { title: 'It still goes on', unit: 'plain' },
+  load: { title: 'More load does not explain it', unit: 'plain' },
+  watched: { title: 'Watched for long enough', unit: 'seconds' },
+  previous: { title: 'Beyond what was normal before the restart', unit: 'bytes' },
+  site: { title: 'A call site confirms it', unit: 'plain' },
+  horizon: { title: 'The limit is in sight', unit: 'seconds' },
 };
 
-/** A gate's name as a heading: known ones by a phrase, others as they are. */
+/** A gate's name as a heading: known ones by a phrase, others by their words. */
 export function gateTitle(name: string): string {
-  const words = gateWord[name] ?? name.replace(/([a-z])([A-Z])/g, '$1 $2').replaceAll(/[-_]/g, ' ').toLowerCase();
+  const known = gateInfo[name]?.title;
+  if (known) return known;
+  const words = name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').replaceAll(/[-_]/g, ' ').toLowerCase();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** Three significant digits and no exponent unless it is needed. */
-export function gateValue(value: number | null): string {
-  if (value === null) return 'not measured';
+export function gateValue(name: string, value: number | null): string {
+  return value === null ? 'not measured' : gateNumber(name, value);
+}
+
+/** ">= 1048576" of a gate in bytes becomes "≥ 1 MiB". */
+export function gateNeed(name: string, need: string): string {
+  const found = /^([<>]=?)\s*(-?[\d.]+(?:e[+-]?\d+)?)$/i.exec(need.trim());
+  if (!found?.[1] || !found[2]) return need;
+  const sign = { '<': '<', '>': '>', '<=': '≤', '>=': '≥' }[found[1]] ?? found[1];
+  return `${sign} ${gateNumber(name, Number(found[2]))}`;
+}
+
+function gateNumber(name: string, value: number): string {
+  const unit = gateInfo[name]?.unit ?? 'plain';
+  if (unit === 'bytes') return signedBytes(value).replace('+', '');
+  if (unit === 'seconds') return duration(value);
   if (value !== 0 && (Math.abs(value) >= 1e7 || Math.abs(value) < 1e-3)) return value.toExponential(1);
   return Number(value.toPrecision(3)).toLocaleString('en-US');
 }

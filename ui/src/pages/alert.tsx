@@ -26,7 +26,7 @@ export function AlertPage({ id }: { id: string }) {
       <Where alert={alert} />
       <EvidenceCard alert={alert} captures={captures.data?.profiles ?? undefined} error={captures.error} retry={captures.reload} now={now} />
       <div className="split">
-        {alert.verdict && <section className="card"><header><h2>Why it fired</h2></header><div className="card-body"><Gates gates={alert.verdict.gates ?? []} /></div></section>}
+        {alert.verdict && <section className="card" data-tone={alertTone(alert)}><header><h2>Why it fired</h2></header><div className="card-body"><Gates gates={alert.verdict.gates ?? []} /></div></section>}
         <section className="card"><header><h2>Its life</h2></header><div className="card-body"><Life alert={alert} now={now} /></div></section>
       </div>
     </>
@@ -69,8 +69,9 @@ function storyFacts(alert: Alert, now: number): Fact[] {
     return list;
   }
   const culprit = verdict.culprits?.[0];
+  const named = culprit?.function ?? alert.culprit;
   const what: Fact = { label: 'What', value: kindWord[verdict.kind], detail: `${percent(verdict.confidence)} sure` };
-  const where: Fact = { label: 'Where', value: culprit ? shortFunction(culprit.function) : 'not known yet', detail: culprit ? place(culprit.file, culprit.line) : 'no function stands out' };
+  const where: Fact = { label: 'Where', value: named ? shortFunction(named) : 'not known yet', detail: culprit ? place(culprit.file, culprit.line) : named ? '' : 'no function stands out' };
   return [what, where, ...facts(verdict, now), affected];
 }
 
@@ -103,9 +104,9 @@ function EvidenceCard({ alert, captures, error, retry, now }: EvidenceProps) {
       <header><h2>Evidence</h2></header>
       <div className="card-body">
         {sorted.length > 0 ? (
-          <ul className="evidence">{sorted.map((c) => <li key={c.id}><Evidence capture={c} now={now} /></li>)}</ul>
+          <ul className="evidence">{sorted.map((c, i) => <li key={c.id}><Evidence capture={c} now={now} first={i === 0} /></li>)}</ul>
         ) : error ? (
-          <Failure error={error} retry={retry} />
+          <Failure error={error} retry={retry} page={false} />
         ) : captures === undefined ? (
           <Loading height={90} label="Loading the evidence" />
         ) : (

@@ -52,8 +52,11 @@ export function AlertsPage() {
   );
 }
 
+const severities = ['none', 'info', 'warning', 'critical'];
+
 function firingFirst(a: Alert, b: Alert): number {
   if (a.state !== b.state) return a.state === 'firing' ? -1 : 1;
+  if (a.state === 'firing' && a.severity !== b.severity) return severities.indexOf(b.severity) - severities.indexOf(a.severity);
   return (b.timestamp ?? 0) - (a.timestamp ?? 0);
 }
 
@@ -63,8 +66,8 @@ function found(alert: Alert, text: string): boolean {
 }
 
 export function alertTone(alert: Alert): Condition | 'none' {
-  if (alert.state === 'resolved') return 'healthy';
   if (alert.type === 'snapshot') return 'none';
+  if (alert.state === 'resolved') return 'healthy';
   if (alert.type === 'disconnect') return 'disconnected';
   return alert.severity === 'info' ? 'suspect' : 'leaking';
 }
@@ -82,7 +85,7 @@ function Row({ alert, now }: { alert: Alert; now: number }) {
       </div>
       <span className="at"><When time={alert.timestamp} now={now} /></span>
       <p className="text">
-        {alert.state === 'resolved' && alert.resolvedAt && alert.timestamp ? `Resolved after ${duration((alert.resolvedAt - alert.timestamp) / 1000)} · ` : ''}
+        {alert.type !== 'snapshot' && alert.state === 'resolved' && alert.resolvedAt && alert.timestamp ? `Resolved after ${duration((alert.resolvedAt - alert.timestamp) / 1000)} · ` : ''}
         {alert.type === 'leak' && rate ? `${growth(rate)} · ${plural((alert.instances ?? []).length, 'instance')}` : alert.message}
       </p>
     </li>

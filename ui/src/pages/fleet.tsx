@@ -20,7 +20,7 @@ export function Fleet() {
     if (live.error) {
       return (
         <div className="card" role="alert">
-          <Notice title="The fleet could not be loaded" state="disconnected">
+          <Notice title="The fleet could not be loaded" state="disconnected" page>
             <p>{live.error}</p>
             <button type="button" className="button" onClick={store.retryNow}>Try again</button>
           </Notice>
@@ -213,11 +213,11 @@ const Row = memo(function Row({ service, now, index }: { service: Service; now: 
             <span className="under">{growthRange(growing.growthBytesPerSecond.low, growing.growthBytesPerSecond.high)}</span>
           </>
         ) : (
-          <span className="muted">–</span>
+          <span className="muted nothing">–</span>
         )}
       </div>
       <div role="cell" className="num left">
-        <span className={left === null ? 'muted' : 'big'}>{timeLeft(growing)}</span>
+        <span className={left === null ? 'muted nothing' : 'big'}>{timeLeft(growing)}</span>{left !== null && <span className="phone-only muted"> to limit</span>}
         {left !== null && growing && <span className="under">to {bytes(growing.limitBytes)}</span>}
       </div>
       <div role="cell" className="num seen muted"><When time={service.lastSeen} now={now} /></div>

@@ -120,9 +120,13 @@ function Top({ rows, diff, format, total, pick }: TopProps) {
   const [chosen, setSort] = useState<Column>();
   const sort = chosen && columns.includes(chosen) ? chosen : (columns[0] ?? 'self');
   const [all, setAll] = useState(false);
-  const sorted = [...rows].sort((a, b) => read[sort](b) - read[sort](a) || a.name.localeCompare(b.name));
+  const sorted = [...rows].sort((a, b) => read[sort](b) - read[sort](a) || b.total - a.total || a.name.localeCompare(b.name));
   const shown = all ? sorted.slice(0, 1_000) : sorted.slice(0, few);
-  const show = (column: Column, row: TopRow) => (column.startsWith('grew') ? signed(read[column](row), format) : format(read[column](row)));
+  const show = (column: Column, row: TopRow) => {
+    const value = read[column](row);
+    if (value === 0) return <span className="muted">0</span>;
+    return column.startsWith('grew') ? signed(value, format) : format(value);
+  };
   return (
     <section className="card">
       <header><h2>Functions</h2><span className="muted small">{plural(rows.length, 'function')}, select one to find it above</span></header>
@@ -131,14 +135,14 @@ function Top({ rows, diff, format, total, pick }: TopProps) {
           <thead>
             <tr>
               <th scope="col">Function</th>
-              {columns.map((c) => <th key={c} scope="col" className="num" {...(sort === c ? { 'aria-sort': 'descending' as const } : {})}><button type="button" onClick={() => setSort(c)}>{columnWord[c]}{sort === c ? ' ↓' : ''}</button></th>)}
+              {columns.map((c, i) => <th key={c} scope="col" className={i > 1 ? 'num extra' : 'num'} {...(sort === c ? { 'aria-sort': 'descending' as const } : {})}><button type="button" onClick={() => setSort(c)}>{columnWord[c]}{sort === c ? ' ↓' : ''}</button></th>)}
             </tr>
           </thead>
           <tbody>
             {shown.map((row) => (
               <tr key={row.name}>
                 <td><button type="button" title={row.name} onClick={() => pick(row.name)}>{shortFunction(row.name)}</button> <span className="muted">{place(row.file, row.line)}</span></td>
-                {columns.map((c) => <td key={c} className="num">{show(c, row)}{!diff && total > 0 && <span className="muted"> {percent(read[c](row) / total)}</span>}</td>)}
+                {columns.map((c, i) => <td key={c} className={i > 1 ? 'num extra' : 'num'}>{show(c, row)}{!diff && total > 0 && read[c](row) !== 0 && <span className="muted"> {percent(read[c](row) / total)}</span>}</td>)}
               </tr>
             ))}
           </tbody>

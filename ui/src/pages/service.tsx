@@ -1,7 +1,7 @@
 // One service: the verdict in words with its reasons, then the readings.
 import { useMemo } from 'react';
 import { hub } from '../api/client.ts';
-import type { Alert, Capture, Service } from '../api/types.ts';
+import type { Alert, Capture, Gate, Service, Verdict } from '../api/types.ts';
 import { Chart } from '../charts/chart.tsx';
 import type { Mark } from '../charts/options.ts';
 import { panels } from '../charts/panels.ts';
@@ -10,7 +10,7 @@ import { StateIcon } from '../components/icons.tsx';
 import { Culprits, Gates, VerdictFacts } from '../components/verdict.tsx';
 import { useAnswer, useLive, useNow } from '../live/hooks.ts';
 import { useReadings } from '../live/series.ts';
-import { compareVerdicts, conditionMeaning, conditions, instanceCondition, serviceCondition, showsGrowth } from '../model/condition.ts';
+import { compareVerdicts, conditionMeaning, instanceCondition, rankOf, serviceCondition, showsGrowth } from '../model/condition.ts';
 import { clock, duration, plural } from '../model/format.ts';
 import { byInstance, type Reading } from '../model/readings.ts';
 import { alertTitle } from '../model/story.ts';
@@ -23,7 +23,7 @@ export function ServicePage({ name }: { name: string }) {
   const captures = useAnswer(`profiles of ${name}`, profilesSaved, (signal) => hub.profiles({ service: name, limit: 50 }, signal));
   if (!service) {
     if (!loaded) return error ? <Failure error={new Error(error)} retry={() => location.reload()} /> : <Loading height={420} label="Loading the service" />;
-    return <div className="card"><Notice title={`No service is called ${name}`} state="none"><Link className="button" to={paths.fleet}>To the fleet</Link></Notice></div>;
+    return <div className="card"><Notice title={`No service is called ${name}`} state="none" page><Link className="button" to={paths.fleet}>To the fleet</Link></Notice></div>;
   }
   const own = [...alerts.values()].filter((a) => a.service === name).sort((a, b) => (b.timestamp ?? 0) - (a.timestamp ?? 0));
   const saved = captures.data?.profiles ?? [];
@@ -67,6 +67,17 @@ function Head({ service, alerts, captures, now }: Parts) {
   );
 }
 
+const whyTitle: Record<Verdict['state'], string> = {
+  leaking: 'Why it is a leak',
+  suspect: 'Why it may be a leak, and why not yet',
+  healthy: 'Why it is no leak',
+  learning: 'What a verdict will rest on',
+};
+
+function gatesPassed(gates: readonly Gate[]): string {
+  return gates.length ? `${gates.filter((g) => g.passed).length} of ${gates.length} signs of a leak` : '';
+}
+
 function VerdictCard({ service, now }: { service: Service; now: number }) {
   const state = serviceCondition(service, now);
   const verdict = service.verdict;
@@ -83,15 +94,17 @@ function VerdictCard({ service, now }: { service: Service; now: number }) {
         </div>
       </section>
       {verdict && (
-        <div className="split">
+        <div className={showsGrowth(verdict) ? 'split' : 'stack'} data-tone={state}>
+          {showsGrowth(verdict) && (
+            <section className="card">
+              <header><h2>Where it grows</h2></header>
+              <div className="card-body">
+                {culprits.length ? <Culprits culprits={culprits} kind={verdict.kind} /> : <p className="muted small">No function stands out yet; heap profiles are read as garbage collections happen.</p>}
+              </div>
+            </section>
+          )}
           <section className="card">
-            <header><h2>{showsGrowth(verdict) ? 'Where it grows' : 'Where it would grow'}</h2></header>
-            <div className="card-body">
-              {culprits.length ? <Culprits culprits={culprits} kind={verdict.kind} /> : <p className="muted small">{showsGrowth(verdict) ? 'No function stands out yet; heap profiles are read as garbage collections happen.' : 'Nothing grows, so nobody is blamed.'}</p>}
-            </div>
-          </section>
-          <section className="card">
-            <header><h2>{verdict.state === 'leaking' ? 'Why this verdict' : 'Why, and why not'}</h2><span className="muted small">{Math.round(verdict.confidence * 100)} % sure</span></header>
+            <header><h2>{whyTitle[verdict.state]}</h2><span className="muted small">{gatesPassed(verdict.gates ?? [])}</span></header>
             <div className="card-body"><Gates gates={verdict.gates ?? []} /></div>
           </section>
         </div>
@@ -141,7 +154,7 @@ function Charts({ service, alerts, captures, now }: Parts) {
       </div>
       {all.length > 1 && <InstanceChoice service={service} all={all} chosen={chosen} now={now} choose={(instance) => setQuery({ instance })} />}
       {readings.error && readings.list.length === 0 ? (
-        <Failure error={readings.error} retry={readings.reload} />
+        <Failure error={readings.error} retry={readings.reload} page={false} />
       ) : readings.loading ? (
         <Loading height={420} label="Loading readings" />
       ) : (
@@ -160,7 +173,7 @@ function fixedRange(from: string | null, to: string | null): { from: number; to:
 }
 
 function worstFirst(service: Service, now: number): string[] {
-  const rank = (i: NonNullable<Service['instances']>[number]) => conditions.indexOf(instanceCondition(i, now));
+  const rank = (i: NonNullable<Service['instances']>[number]) => rankOf(instanceCondition(i, now));
   return [...(service.instances ?? [])].sort((a, b) => rank(a) - rank(b) || compareVerdicts(a.verdict, b.verdict) || a.name.localeCompare(b.name)).map((i) => i.name);
 }
 
@@ -216,9 +229,15 @@ function InstanceChoice({ service, all, chosen, now, choose }: InstanceChoicePro
   );
 }
 
+function lifeWord(a: Alert): string {
+  if (a.type === 'snapshot') return 'Snapshot';
+  if (a.state === 'firing') return 'Firing';
+  return a.resolvedAt && a.timestamp ? `Resolved after ${duration((a.resolvedAt - a.timestamp) / 1000)}` : 'Resolved';
+}
+
 function Events({ alerts, captures, now }: Omit<Parts, 'service'>) {
   const events = [
-    ...alerts.map((a) => ({ key: a.id, time: a.timestamp ?? 0, node: <Link to={paths.alert(a.id)}>{alertTitle(a)}</Link>, tag: a.state === 'firing' ? 'Firing' : a.resolvedAt ? `Resolved after ${duration((a.resolvedAt - (a.timestamp ?? a.resolvedAt)) / 1000)}` : 'Resolved' })),
+    ...alerts.map((a) => ({ key: a.id, time: a.timestamp ?? 0, node: <Link to={paths.alert(a.id)}>{alertTitle(a)}</Link>, tag: lifeWord(a) })),
     ...captures.map((c) => ({ key: c.id, time: c.timestamp ?? 0, node: <Link to={paths.profile(c.id, c.baseId)}>{c.kind} profile saved: {c.role}</Link>, tag: c.instance })),
   ].sort((a, b) => b.time - a.time);
   return (

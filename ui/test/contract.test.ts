@@ -1,0 +1,89 @@
+// The Go side's golden files are the contract: whatever the hub may send to a
+// browser must be known here, key by key.
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { Shape } from '../src/api/shape.ts';
+import * as shapes from '../src/api/shapes.ts';
+import { parseFrame } from '../src/live/socket.ts';
+
+const folder = new URL('../../wire/testdata/', import.meta.url);
+
+const byType: Record<string, Shape<unknown>> = {
+  hello: shapes.hello,
+  metricsUpdate: shapes.metricsUpdate,
+  leakAlert: shapes.alertEvent,
+  alertUpdate: shapes.alertEvent,
+  serviceUpdate: shapes.serviceUpdate,
+  profileSaved: shapes.profileSaved,
+  metrics: shapes.metrics,
+};
+
+/** Between agent and hub only: no browser sees them. */
+const notOurs = new Set(['registration', 'snapshot', 'batch', 'ack', 'error', 'want', 'watch']);
+
+function problems(message: unknown): string[] {
+  const { type } = message as { type: string };
+  const found: string[] = [];
+  byType[type]?.check(message, type, found);
+  return found;
+}
+
+describe('the wire golden files', () => {
+  const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
+
+  it('hold every event that a browser gets', () => {
+    const seen = new Set(files.flatMap((name) => (parseFrame(readFileSync(new URL(name, folder), 'utf8')) ?? []).map((m) => m.type as string)));
+    for (const type of Object.keys(byType)) expect(seen, type).toContain(type);
+    for (const type of seen) expect(byType[type] !== undefined || notOurs.has(type), `the dashboard does not know ${type}`).toBe(true);
+  });
+
+  it.each(files)('%s is as the dashboard understands it', (name) => {
+    const messages = parseFrame(readFileSync(new URL(name, folder), 'utf8'));
+    expect(messages?.length).toBeGreaterThan(0);
+    for (const message of messages ?? []) expect(problems(message)).toEqual([]);
+  });
+});
+
+describe('a shape', () => {
+  it('reports what is missing, unknown and of another kind', () => {
+    const found: string[] = [];
+    shapes.hello.check({ type: 'hello', seq: '7', extra: 1 }, 'hello', found);
+    expect(found).toEqual(['hello.seq: want a number, found "7"', 'hello.version: missing', 'hello.extra: not known to the dashboard']);
+  });
+});
+
+describe('the vocabulary in Go', () => {
+  const source = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
+  /** The JSON keys of a Go struct, in order. */
+  const keys = (file: string, type: string): string[] => {
+    const body = new RegExp(`type ${type} struct \\{([\\s\\S]*?)\\n\\}`).exec(source(file))?.[1] ?? '';
+    return [...body.matchAll(/`json:"(\w+)/g)].map((m) => m[1] ?? '');
+  };
+  const structs: [string, string, { fields: object }][] = [
+    ['verdict.go', 'Verdict', shapes.verdict],
+    ['verdict.go', 'Culprit', shapes.culprit],
+    ['verdict.go', 'Gate', shapes.gate],
+    ['alert.go', 'Alert', shapes.alert],
+    ['capture.go', 'Capture', shapes.capture],
+    ['hub/api/types.go', 'Service', shapes.service],
+    ['hub/api/types.go', 'Instance', shapes.instance],
+    ['hub/api/types.go', 'Sparkline', shapes.sparkline],
+    ['hub/api/types.go', 'ServiceMetrics', shapes.serviceMetrics],
+    ['hub/api/types.go', 'Alerts', shapes.alerts],
+    ['hub/api/types.go', 'Profiles', shapes.profiles],
+    ['hub/api/types.go', 'Stats', shapes.stats],
+    ['hub/api/types.go', 'Flamegraph', shapes.flamegraph],
+    ['hub/api/types.go', 'Problem', shapes.problem],
+  ];
+
+  it.each(structs)('%s: %s has the keys that are known here', (file, type, shape) => {
+    const inGo = keys(file, type).sort();
+    expect(inGo.length).toBeGreaterThan(0);
+    expect(Object.keys(shape.fields).sort()).toEqual(inGo);
+  });
+
+  it('has the signals that are known here', () => {
+    const inGo = [...source('signal.go').matchAll(/\{Name: "(\w+)"/g)].map((m) => m[1] ?? '');
+    expect([...shapes.signalNames].sort()).toEqual(inGo.sort());
+  });
+});

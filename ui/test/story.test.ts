@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { pprofLine } from '../src/model/pprof.ts';
+import { alertTitle, facts, gateNeed, gateTitle, gateValue, timeLeft } from '../src/model/story.ts';
+import { alert, leak, now, verdict } from './make.ts';
+
+describe('an alert’s title', () => {
+  it('tells what and where', () => {
+    expect(alertTitle(alert())).toBe('shop leaks heap memory in cart.(*Cache).Put');
+    expect(alertTitle(alert({ state: 'resolved' }))).toBe('shop leaked heap memory in cart.(*Cache).Put');
+    expect(alertTitle(alert({ verdict: null, culprit: 'example.com/x/y.F' }))).toBe('shop leaks heap memory in y.F');
+    expect(alertTitle(alert({ kind: 'goroutine', verdict: null }))).toBe('shop leaks goroutines');
+    expect(alertTitle(alert({ type: 'disconnect' }))).toBe('shop is disconnected');
+    expect(alertTitle(alert({ type: 'snapshot' }))).toBe('shop saved a heap snapshot');
+  });
+});
+
+describe('the facts', () => {
+  it('are growth, time, age and limit, each with its interval or source', () => {
+    expect(facts(leak(), now).map((f) => [f.label, f.value, f.detail])).toEqual([
+      ['Growth', '+40 MiB/h', '36 to 44 MiB/h with 95 % certainty'],
+      ['Time to limit', '9 h', '8 to 10 h'],
+      ['Growing for', '60 min', '40 MiB more since it began'],
+      ['Limit', '512 MiB', 'cgroup limit'],
+    ]);
+  });
+
+  it('do not invent an end', () => {
+    expect(timeLeft(verdict())).toBe('–');
+    expect(timeLeft(leak({ timeToLimitSeconds: 30 }))).toBe('now');
+    expect(facts(leak({ timeToLimitSeconds: null }), now)[1]?.value).toBe('not in sight');
+  });
+});
+
+describe('a gate', () => {
+  it('speaks in the unit of its test', () => {
+    expect(gateValue('growth', 2 * 2 ** 20)).toBe('2 MiB');
+    expect(gateNeed('growth', '>= 1048576')).toBe('≥ 1 MiB');
+    expect(gateNeed('horizon', '<= 1.08e+04')).toBe('≤ 3 h');
+    expect(gateValue('trend', 7.4123)).toBe('7.41');
+    expect(gateNeed('trend', '> 3.5')).toBe('> 3.5');
+    expect(gateValue('horizon', null)).toBe('not measured');
+  });
+
+  it('that is new keeps its own words', () => {
+    expect(gateTitle('someNewTest')).toBe('Some new test');
+    expect(gateNeed('someNewTest', 'anything')).toBe('anything');
+  });
+});
+
+describe('the pprof line', () => {
+  it('compares with the base, and can be pasted into a shell', () => {
+    expect(pprofLine('http://h/api/profiles/2', 'http://h/api/profiles/1')).toBe('go tool pprof -diff_base http://h/api/profiles/1 http://h/api/profiles/2');
+    expect(pprofLine("http://h/a b'c")).toBe(`go tool pprof 'http://h/a b'\\''c'`);
+  });
+});
