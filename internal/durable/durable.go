@@ -18,7 +18,7 @@ import (
 )
 
 // tempPrefix starts the names of what is not whole yet; see Clean.
-const tempPrefix = ".tmp-"
+const tempPrefix = ".memwatch-"
 
 // File is a file being written under a temporary name. End it with Commit or
 // Abort.
@@ -112,6 +112,19 @@ func fillDir(dir string, fill func(dir string) error) error {
 		}
 	}
 	return SyncDir(dir)
+}
+
+// RemoveDir removes a folder and all in it. A crash leaves it whole or leaves
+// what Clean removes. It needs no room on the disk.
+func RemoveDir(path string) error {
+	tmp := filepath.Join(filepath.Dir(path), tempPrefix+filepath.Base(path))
+	if err := os.Rename(path, tmp); err != nil {
+		return fmt.Errorf("remove: %w", err)
+	}
+	if err := os.RemoveAll(tmp); err != nil {
+		return fmt.Errorf("remove %s: %w", path, err)
+	}
+	return nil
 }
 
 // MkdirAll makes a folder and its missing parents, durable and for the owner

@@ -76,6 +76,12 @@ func TestWriteDirIsAllOrNothing(t *testing.T) {
 	}
 	onlyEntry(t, parent, "bundle")
 	onlyEntry(t, path, "x")
+	defer func() {
+		if err := durable.RemoveDir(path); err != nil {
+			t.Error(err)
+		}
+		onlyEntry(t, parent, "")
+	}()
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
