@@ -7,6 +7,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/capture"
 	"github.com/zupee/memwatch/spool"
 	"github.com/zupee/memwatch/uplink"
 )
@@ -129,4 +130,15 @@ func fillUplink(n numbers, s uplink.Stats) {
 	n.counter("memwatch_uplink_skipped_total", "", s.Skipped)
 	n.counter("memwatch_uplink_unconfirmed_total", "", s.Unconfirmed)
 	n.counter("memwatch_uplink_sent_bytes_total", "", s.Bytes)
+}
+
+func fillCaptures(n numbers, s capture.Stats) {
+	n.gauge("memwatch_capture_bundles", "", float64(s.Bundles))
+	n.gauge("memwatch_capture_bytes", "", float64(s.Bytes))
+	n.gauge("memwatch_capture_max_bytes", "", float64(s.MaxBytes))
+	n.gauge("memwatch_capture_open", "", float64(s.Open))
+	n.counter("memwatch_capture_saved_total", "", s.Saved)
+	n.counter("memwatch_capture_removed_total", "", s.Removed)
+	n.counter("memwatch_capture_refused_total", "", s.Refused)
+	n.counter("memwatch_capture_failed_total", "", s.Failed)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/capture"
 	"github.com/zupee/memwatch/internal/version"
 	"github.com/zupee/memwatch/scraper"
 	"github.com/zupee/memwatch/spool"
@@ -37,6 +38,7 @@ type agent struct {
 	endpoints endpoints
 	spool     *spool.Spool   // nil without a hub
 	uplink    *uplink.Uplink // nil without a hub
+	captures  *capture.Store // nil without evidence
 	runners   []*runner
 	closers   []func() error // last in, first out
 }
@@ -203,5 +205,8 @@ func (a *agent) fill(set *metrics.Set) {
 	if a.spool != nil {
 		fillSpool(n, a.spool.Stats())
 		fillUplink(n, a.uplink.Stats())
+	}
+	if a.captures != nil {
+		fillCaptures(n, a.captures.Stats())
 	}
 }

@@ -85,31 +85,32 @@ func (r *runner) step(ctx context.Context) {
 	r.spare(l)
 
 	v := r.judge(l)
-	if err := r.out.reading(r.target, &l.sample, v); err != nil {
+	tell := v
+	if v != nil && !r.news.worth(v, l.sample.Time) {
+		tell = nil
+	}
+	if err := r.out.reading(r.target, &l.sample, tell); err != nil {
 		r.drop(err)
 	}
-	r.keep.look(ctx, r, l)
+	r.keep.look(ctx, r, l, v)
 }
 
-// judge returns the verdict when it is worth telling the hub, and says its
-// edges in the log.
+// judge returns the verdict, nil when the target is well and there is nothing
+// new to say, and says its edges in the log.
 func (r *runner) judge(l *look) *memwatch.Verdict {
-	now := l.sample.Time
-	if l.is == l.was && l.is.Rank() < memwatch.Suspect.Rank() && !r.news.due(now) {
+	if l.is == l.was && l.is.Rank() < memwatch.Suspect.Rank() && !r.news.due(l.sample.Time) {
 		return nil
 	}
 	v := r.watch.det.Verdict()
 	r.status.judged(v)
-	if l.is != l.was {
-		level := slog.LevelInfo
-		if l.is.Rank() >= memwatch.Suspect.Rank() {
-			level = slog.LevelWarn
-		}
-		r.log.Log(context.Background(), level, "verdict", "state", string(l.is), "was", string(l.was), "severity", string(v.Severity), "summary", v.Summary)
+	if l.is == l.was {
+		return v
 	}
-	if !r.news.worth(v, now) {
-		return nil
+	say := r.log.Info
+	if l.is.Rank() >= memwatch.Suspect.Rank() {
+		say = r.log.Warn
 	}
+	say("verdict", "state", string(l.is), "was", string(l.was), "severity", string(v.Severity), "summary", v.Summary)
 	return v
 }
 
