@@ -17,7 +17,10 @@ var ErrProfile = errors.New("not a whole profile")
 
 const (
 	// maxInflated bounds what a profile may unpack to. It is read through, never held.
-	maxInflated = 1 << 30
+	maxInflated = 256 << 20
+	// maxFields bounds the time that many small fields may take; a profile of a
+	// million samples has about two million.
+	maxFields = 8 << 20
 	// maxLegacy bounds profiles in the text format, which have to be held.
 	maxLegacy = 8 << 20
 )
@@ -69,7 +72,7 @@ func walk(r io.Reader) error {
 	limited := &io.LimitedReader{R: r, N: maxInflated + 1}
 	in := bufio.NewReaderSize(limited, 32<<10)
 	sampleTypes := 0
-	for {
+	for range maxFields {
 		tag, err := binary.ReadUvarint(in)
 		switch {
 		case limited.N == 0:
@@ -85,10 +88,11 @@ func walk(r io.Reader) error {
 		if tag>>3 == sampleType {
 			sampleTypes++
 		}
-		if err := skip(in, tag); err != nil {
+		if err := skip(in, tag); err != nil && limited.N > 0 {
 			return err
 		}
 	}
+	return fmt.Errorf("more than %d fields", maxFields)
 }
 
 // skip passes over the value of one field.
