@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -21,12 +18,10 @@ import (
 
 // corpus is a folder of recordings, scored.
 type corpus struct {
-	dir      string
-	names    []string // of the judges: the rules, then the detector
-	scores   []score.Corpus
-	all      int
-	lines    []string // one a recording
-	readings int
+	names  []string // of the judges: the rules, then the detector
+	scores []score.Corpus
+	all    int
+	lines  []string // one a recording
 }
 
 const (
@@ -36,31 +31,39 @@ const (
 	excluded = 60
 )
 
-// runCorpus scores the recordings in dir. found is false when there is no such folder.
-func runCorpus(ctx context.Context, dir string, cfg detector.Config) (c *corpus, found bool, err error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, false, nil
+// ownRecordings are where the repository keeps small recordings for its tests.
+var ownRecordings = []string{"*/testdata", "*/testdata/*"}
+
+// recordingsIn lists the folders below dir, a pattern, that hold a recording with a label.
+func recordingsIn(patterns ...string) ([]string, error) {
+	var out []string
+	for _, p := range patterns {
+		found, err := filepath.Glob(filepath.Join(p, "*", "meta.json"))
+		if err != nil {
+			return nil, fmt.Errorf("look for recordings: %w", err)
+		}
+		for _, f := range found {
+			out = append(out, filepath.Dir(f))
+		}
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read corpus: %w", err)
-	}
-	c = &corpus{dir: dir}
+	return out, nil
+}
+
+// runCorpus scores recordings. Those without a label are passed over; all of
+// them may be.
+func runCorpus(ctx context.Context, dirs []string, cfg detector.Config) (*corpus, error) {
+	c := &corpus{}
 	for _, r := range rules.All(corpusWindow) {
 		c.names = append(c.names, r.Name)
 	}
 	c.names = append(c.names, "**memwatch**")
 	c.scores = make([]score.Corpus, len(c.names))
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if _, err := os.Stat(filepath.Join(path, "meta.json")); err != nil {
-			continue
-		}
-		if err := c.add(ctx, path, cfg); err != nil {
-			return nil, false, fmt.Errorf("corpus: %w", err)
+	for _, dir := range dirs {
+		if err := c.add(ctx, dir, cfg); err != nil {
+			return nil, fmt.Errorf("corpus: %w", err)
 		}
 	}
-	return c, c.all > 0, nil
+	return c, nil
 }
 
 func (c *corpus) add(ctx context.Context, dir string, cfg detector.Config) error {
@@ -186,7 +189,7 @@ func (c *corpus) detail() string {
 }
 
 // table compares all judges over all recordings.
-func (c *corpus) table(options) string {
+func (c *corpus) table() string {
 	var b strings.Builder
 	last := &c.scores[len(c.scores)-1]
 	fmt.Fprintf(&b, "%d recordings, %d of them leaks. `go run ./eval --only corpus`, %s.\n\n", c.all, last.Recall.N, time.Now().Format("2 January 2006"))

@@ -70,7 +70,7 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	fs.StringVar(&o.only, "only", "", "corpus or simulator: leave out the other")
 	fs.StringVar(&o.csv, "csv", "", "file for the result of every simulated instance")
 	fs.Uint64Var(&o.seed, "seed", 1, "of the simulator")
-	fs.IntVar(&o.replicas, "replicas", 0, "instances of each scenario (0: 3 at the default interval, fewer at shorter ones)")
+	fs.IntVar(&o.replicas, "replicas", 0, "instances of each scenario (0: 4, or 1 at intervals below 5s)")
 	fs.DurationVar(&o.interval, "interval", 10*time.Second, "between simulated readings")
 	fs.BoolVar(&o.short, "short", false, "half a minute: one instance of each scenario, a day long; writes no file")
 	fs.BoolVar(&o.check, "check", false, "exit with 1 when what is promised of the detector does not hold")
@@ -102,7 +102,7 @@ func defaultReplicas(o options) int {
 	if o.short || o.interval < 5*time.Second {
 		return 1
 	}
-	return 3
+	return 4
 }
 
 // config applies the settings to the detector's defaults, as a configuration
@@ -132,17 +132,20 @@ func evaluate(ctx context.Context, o options, out io.Writer) (broken bool, err e
 	var promises []promise
 	sections := map[string]string{}
 	if o.only != "simulator" && o.scenario == "" {
-		c, found, err := runCorpus(ctx, o.corpus, cfg)
-		if err != nil {
-			return false, err
-		}
-		if found {
-			fmt.Fprintln(out, c.detail())
-			sections["corpus"] = c.table(o)
-			fmt.Fprintln(out, sections["corpus"])
-			promises = append(promises, c.promises()...)
-		} else {
-			fmt.Fprintf(out, "No recordings in %s: passed over.\n\n", o.corpus)
+		for _, set := range []struct {
+			section  string
+			patterns []string
+		}{{"corpus", []string{o.corpus}}, {"own-recordings", ownRecordings}} {
+			c, err := recordings(ctx, set.patterns, cfg, out)
+			if err != nil {
+				return false, err
+			}
+			if c.all > 0 {
+				sections[set.section] = c.table()
+			}
+			if c.all > 0 && set.section == "corpus" {
+				promises = append(promises, c.promises()...)
+			}
 		}
 	}
 	if o.only != "corpus" {
@@ -168,6 +171,24 @@ func evaluate(ctx context.Context, o options, out io.Writer) (broken bool, err e
 		}
 	}
 	return broken && o.check, nil
+}
+
+// recordings scores one set of recordings and prints what came of it.
+func recordings(ctx context.Context, patterns []string, cfg detector.Config, out io.Writer) (*corpus, error) {
+	dirs, err := recordingsIn(patterns...)
+	if err != nil {
+		return nil, err
+	}
+	c, err := runCorpus(ctx, dirs, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if c.all == 0 {
+		fmt.Fprintf(out, "No labelled recordings in %s: passed over.\n\n", strings.Join(patterns, ", "))
+		return c, nil
+	}
+	fmt.Fprintf(out, "%s\n%s\n", c.detail(), c.table())
+	return c, nil
 }
 
 // writes reports whether the run is one that the documentation shows: all

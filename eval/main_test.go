@@ -133,7 +133,7 @@ func TestRecordingsAreScoredByAllJudges(t *testing.T) {
 	record(t, dir, "grows", "leak", 100e3)
 	record(t, dir, "stays", "healthy", 0)
 	record(t, dir, "unlabelled", "", 0)
-	out, _ := evalArgs(t, 0, "--only", "corpus", "--corpus", dir, "--doc", filepath.Join(docWith(t, "corpus"), "doc.md"))
+	out, _ := evalArgs(t, 0, "--only", "corpus", "--corpus", dir, "--doc", docWith(t))
 	for _, want := range []string{"2 recordings, 1 of them leaks", "| grows | leak | heap | leaking |", "| stays | healthy | heap |", "| **memwatch** | final state | 1 | 0 | 0 | 1.00"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
@@ -142,20 +142,24 @@ func TestRecordingsAreScoredByAllJudges(t *testing.T) {
 	if strings.Contains(out, "unlabelled") {
 		t.Error("a recording without a label was scored")
 	}
-	out, _ = evalArgs(t, 0, "--only", "corpus", "--corpus", filepath.Join(dir, "none"), "--doc", filepath.Join(docWith(t, "corpus"), "doc.md"))
+	out, _ = evalArgs(t, 0, "--only", "corpus", "--corpus", filepath.Join(dir, "none"), "--doc", docWith(t))
 	if !strings.Contains(out, "passed over") {
 		t.Errorf("a missing corpus is not mentioned:\n%s", out)
 	}
 }
 
-func docWith(t *testing.T, section string) string {
+// docWith is a document with a place for every table.
+func docWith(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	body := "<!-- eval:" + section + " -->\n<!-- /eval:" + section + " -->\n"
-	if err := os.WriteFile(filepath.Join(dir, "doc.md"), []byte(body), 0o644); err != nil {
+	path := filepath.Join(t.TempDir(), "doc.md")
+	var body string
+	for _, section := range []string{"corpus", "own-recordings"} {
+		body += "<!-- eval:" + section + " -->\n<!-- /eval:" + section + " -->\n"
+	}
+	if err := os.WriteFile(path, []byte(body), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	return path
 }
 
 func TestDueFollowsAClockThatJumps(t *testing.T) {

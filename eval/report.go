@@ -11,7 +11,9 @@ import (
 func all(*score.Instance) bool { return true }
 
 // section names the place of the table in the documentation: one for each interval.
-func (s *simulation) section() string { return "simulator-" + s.options.interval.String() }
+func (s *simulation) section() string {
+	return fmt.Sprintf("simulator-%gs", s.options.interval.Seconds())
+}
 
 // table compares all judges over all instances.
 func (s *simulation) table() string {

