@@ -62,7 +62,7 @@ func (k *keeper) role(l *look, v *memwatch.Verdict) memwatch.Role {
 	switch {
 	case l.edge(memwatch.Leaking):
 		return memwatch.RoleLeaking
-	case l.is.Rank() >= memwatch.Suspect.Rank() && v != nil && v.TimeToLimitSeconds != nil && *v.TimeToLimitSeconds < lastGaspSeconds:
+	case l.is.Rank() >= memwatch.Suspect.Rank() && dying(v):
 		return memwatch.RoleLastGasp
 	case l.edge(memwatch.Suspect) && l.was != memwatch.Leaking:
 		return memwatch.RoleSuspect
@@ -70,6 +70,11 @@ func (k *keeper) role(l *look, v *memwatch.Verdict) memwatch.Role {
 		return memwatch.RoleBaseline
 	}
 	return ""
+}
+
+// dying reports whether the limit, one that somebody set, is about to be reached.
+func dying(v *memwatch.Verdict) bool {
+	return v != nil && v.LimitSource != "assumed" && v.TimeToLimitSeconds != nil && *v.TimeToLimitSeconds < lastGaspSeconds
 }
 
 func (k *keeper) save(r *runner, e capture.Evidence) {

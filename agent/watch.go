@@ -81,6 +81,10 @@ func (w *watch) step(ctx context.Context) (*look, error) {
 	return l, nil
 }
 
+// slowInterval between profiles is more than anybody wishes for: beyond it the
+// target counts as slow.
+const slowInterval = time.Minute
+
 // due lists the profiles to read beside this sample.
 func (w *watch) due(l *look) []memwatch.ProfileKind {
 	var kinds []memwatch.ProfileKind
@@ -88,7 +92,7 @@ func (w *watch) due(l *look) []memwatch.ProfileKind {
 	now := l.sample.Time
 	every := func(kind memwatch.ProfileKind, interval time.Duration) bool {
 		interval, slowed := w.guard.Interval(interval)
-		l.slowed = l.slowed || slowed
+		l.slowed = l.slowed || slowed && interval > slowInterval
 		// A tenth of slack: a ticker's jitter must not cost a whole tick.
 		return now.Sub(w.read[kind]) >= interval-interval/10 && !now.Before(w.off[kind])
 	}

@@ -56,14 +56,14 @@ func TestAHealthyTargetIsAskedForProfilesRarely(t *testing.T) {
 
 func TestASlowTargetIsSpared(t *testing.T) {
 	src := newFake()
-	src.took = 300 * time.Millisecond
-	w := newWatch(src, detector.DefaultConfig(), 0.005) // 60 s between profiles
+	src.took = 350 * time.Millisecond
+	w := newWatch(src, detector.DefaultConfig(), 0.005) // 70 s between profiles
 	src.shape = func(s *memwatch.Sample) { s.Set(memwatch.NumGC, float64(s.Time.Unix())) }
 	if l := steps(t, w, 120); !l.slowed {
 		t.Error("nobody is told that the target is slow")
 	}
 	if n := src.count(memwatch.HeapProfile); n > 3 {
-		t.Errorf("%d heap profiles in two minutes at 300 ms each, want at most 3", n)
+		t.Errorf("%d heap profiles in two minutes at 350 ms each, want at most 3", n)
 	}
 }
 

@@ -78,14 +78,17 @@ func writeCulprits(w io.Writer, culprits []memwatch.Culprit) {
 		return
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "    share\tgrowth\tholds\tfunction\twhere\t")
+	fmt.Fprintln(t, "    share\tgrowth\tholds\tfunction\twhere")
 	for i := range culprits {
 		c := &culprits[i]
+		if i > 0 && c.Share < 0.02 {
+			continue // there, and of no matter
+		}
 		function := c.Function
 		if c.Certainty == memwatch.Likely {
 			function += " (likely)"
 		}
-		fmt.Fprintf(t, "    %.0f %%\t%s/s\t%s\t%s\t%s:%d\t\n", c.Share*100, size(c.GrowthBytesPerSecond), size(float64(c.LiveBytes)), function, shortFile(c.File), c.Line)
+		fmt.Fprintf(t, "    %.0f %%\t%s/s\t%s\t%s\t%s:%d\n", c.Share*100, size(c.GrowthBytesPerSecond), size(float64(c.LiveBytes)), function, shortFile(c.File), c.Line)
 	}
 	_ = t.Flush()
 }
@@ -109,7 +112,7 @@ func writeGates(w io.Writer, gates []memwatch.Gate) {
 		if g.Value != nil {
 			value = fmt.Sprintf("%.4g", *g.Value)
 		}
-		fmt.Fprintf(t, "    %s\t%s\t%s\tneeds %s\t%s\t\n", mark, g.Name, value, g.Need, g.Detail)
+		fmt.Fprintf(t, "    %s\t%s\t%s\tneeds %s\t%s\n", mark, g.Name, value, g.Need, g.Detail)
 	}
 	_ = t.Flush()
 }
