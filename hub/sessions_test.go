@@ -283,14 +283,16 @@ func TestMalformedMessagesAreAnsweredAndCounted(t *testing.T) {
 	if r.get("/api/services/ok/metrics", &stored); stored.Total != 1 {
 		t.Errorf("%d readings of the good part of the batch, want 1", stored.Total)
 	}
-	var metrics []byte
-	r.get("/metrics", &metrics)
 	for _, want := range []string{
 		`memwatch_hub_refused_total{reason="malformed"} `, `memwatch_hub_refused_total{reason="invalid"} `,
 		`memwatch_hub_refused_total{reason="too_large"} 2`, `memwatch_hub_refused_total{reason="unknown_type"} 1`,
 	} {
-		if !bytes.Contains(metrics, []byte(want)) {
-			t.Errorf("/metrics does not say %s", want)
-		}
+		eventually(t, "/metrics counts it", func() error {
+			var metrics []byte
+			if r.get("/metrics", &metrics); !bytes.Contains(metrics, []byte(want)) {
+				return fmt.Errorf("it does not say %s", want)
+			}
+			return nil
+		})
 	}
 }

@@ -89,7 +89,7 @@ func (s *Server) profile(ctx context.Context, c memwatch.Capture) (*profile.Prof
 		return nil, fmt.Errorf("open profile %s: %w", c.ID, err)
 	}
 	defer f.Close()
-	b, err := inflate(f)
+	b, err := inflate(f, maxProfileBytes)
 	if err == nil {
 		var p *profile.Profile
 		if p, err = profile.ParseUncompressed(b); err == nil {
@@ -102,7 +102,8 @@ func (s *Server) profile(ctx context.Context, c memwatch.Capture) (*profile.Prof
 	}
 }
 
-func inflate(f io.Reader) ([]byte, error) {
+// inflate reads a profile, compressed or not, of at most limit bytes.
+func inflate(f io.Reader, limit int64) ([]byte, error) {
 	head := make([]byte, 2)
 	n, err := io.ReadFull(f, head)
 	if err != nil {
@@ -116,12 +117,12 @@ func inflate(f io.Reader) ([]byte, error) {
 		}
 		r = z
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxProfileBytes+1))
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("decompress: %w", err)
 	}
-	if len(b) > maxProfileBytes {
-		return nil, fmt.Errorf("more than %d bytes after decompression", maxProfileBytes)
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("more than %d bytes after decompression", limit)
 	}
 	return b, nil
 }
