@@ -180,8 +180,13 @@ func (c *corpus) detail() string {
 		what  string
 		names []string
 	}{
-		{"false positives", d.FalsePositives}, {"false negatives", d.FalseNegatives}, {"healthy, ever leaking", d.HealthyEverNames},
-		{"called too early", d.EarlyNames}, {"wrong culprit", d.WrongCulprit}, {"wrong kind", d.WrongKind}, {"undecidable, leaking at the end", d.Undecidable},
+		{"false positives", d.FalsePositives},
+		{"false negatives", d.FalseNegatives},
+		{"healthy, ever leaking", d.HealthyEverNames},
+		{"called too early", d.EarlyNames},
+		{"wrong culprit", d.WrongCulprit},
+		{"wrong kind", d.WrongKind},
+		{"undecidable, leaking at the end", d.Undecidable},
 	} {
 		fmt.Fprintf(&b, "%s: %s\n", l.what, strings.Join(l.names, " "))
 	}
@@ -206,10 +211,10 @@ func (c *corpus) table() string {
 }
 
 func corpusRow(name, by string, precision, recall score.Share, when, culprit, kind string) string {
-	plow, phigh := precision.Wilson()
-	rlow, rhigh := recall.Wilson()
+	pLow, pHigh := precision.Wilson()
+	rLow, rHigh := recall.Wilson()
 	return fmt.Sprintf("| %s | %s | %d | %d | %d | %.2f (%.2f–%.2f) | %.2f (%.2f–%.2f) | %.2f | %s | %s | %s |\n", name, by, precision.K, precision.N-precision.K,
-		recall.N-recall.K, precision.Of(), plow, phigh, recall.Of(), rlow, rhigh, score.F1(precision, recall), when, culprit, kind)
+		recall.N-recall.K, precision.Of(), pLow, pHigh, recall.Of(), rLow, rHigh, score.F1(precision, recall), when, culprit, kind)
 }
 
 // promises are those of the corpus.

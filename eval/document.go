@@ -24,7 +24,7 @@ func writeSections(path string, sections map[string]string) error {
 			return fmt.Errorf("write tables into %s: %w", path, err)
 		}
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // the file that was asked for
 		return fmt.Errorf("write tables: %w", err)
 	}
 	return nil

@@ -18,22 +18,22 @@ func (s *simulation) section() string {
 // table compares all judges over all instances.
 func (s *simulation) table() string {
 	var b strings.Builder
-	first := score.Summarize(s.instances, 0, all)
+	first := score.Sum(s.instances, 0, all)
 	fmt.Fprintf(&b, "%d healthy instances over %.0f instance-days, %d leaking ones; readings each %v. `go run ./eval --only simulator --interval %v --seed %d`, %s, in %.0f s.\n\n",
 		first.Hit.N, first.HealthyDays, first.Recall.N, s.options.interval, s.options.interval, s.options.seed, time.Now().Format("2 January 2006"), s.took.Seconds())
 	b.WriteString("| rule | false alarms / instance-day (95 %) | alarm-h / day | healthy instances hit | leaks found before the limit (95 %) | hours to the alarm, median | headroom used, median | culprit first | kind |\n|---|---|---|---|---|---|---|---|---|\n")
 	for i, name := range s.names {
-		b.WriteString(row(name, score.Summarize(s.instances, i, all)))
+		b.WriteString(row(name, score.Sum(s.instances, i, all)))
 	}
 	return b.String()
 }
 
 func row(name string, x score.Summary) string {
 	low, high := score.Rate(x.False, x.HealthyDays)
-	rlow, rhigh := x.Recall.Wilson()
+	rLow, rHigh := x.Recall.Wilson()
 	days := max(x.HealthyDays, 1e-9)
 	return fmt.Sprintf("| %s | %.3f (%.3f–%.3f) | %.2f | %d/%d | %d/%d (%.2f–%.2f) | %s | %s | %s | %s |\n",
-		name, float64(x.False)/days, low, high, x.FalseHours/days, x.Hit.K, x.Hit.N, x.Recall.K, x.Recall.N, rlow, rhigh,
+		name, float64(x.False)/days, low, high, x.FalseHours/days, x.Hit.K, x.Hit.N, x.Recall.K, x.Recall.N, rLow, rHigh,
 		median(x.HoursToAlarm, "%.1f", 1), median(x.Used, "%.0f %%", 100), share(x.Culprit), share(x.Kind))
 }
 
@@ -70,9 +70,9 @@ func (s *simulation) detail() string {
 	n := len(s.names) - int(detectorJudges)
 	for _, name := range s.scenarios() {
 		keep := func(in *score.Instance) bool { return in.Scenario == name }
-		x := score.Summarize(s.instances, n+notifying, keep)
-		l := score.Summarize(s.instances, n+leaking, keep)
-		u := score.Summarize(s.instances, n+suspecting, keep)
+		x := score.Sum(s.instances, n+notifying, keep)
+		l := score.Sum(s.instances, n+leaking, keep)
+		u := score.Sum(s.instances, n+suspecting, keep)
 		fmt.Fprintf(&b, "| %s | %.1f | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n", name, x.HealthyDays, x.False+x.Early, x.Unknowable,
 			l.False+l.Early, u.False+u.Early, share(x.Recall), median(x.HoursToAlarm, "%.1f", 1), median(x.Used, "%.0f %%", 100), share(x.Culprit), share(x.Kind))
 	}
@@ -96,7 +96,7 @@ func (s *simulation) csv() string {
 
 // promises are those of the simulator.
 func (s *simulation) promises() []promise {
-	x := score.Summarize(s.instances, len(s.names)-1, all)
+	x := score.Sum(s.instances, len(s.names)-1, all)
 	out := []promise{}
 	if x.HealthyDays > 0 {
 		out = append(out, promise{"simulator: false notifications / instance-day", float64(x.False) / x.HealthyDays, false, 0.01})

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"runtime"
 	"strings"
 	"sync"
@@ -33,7 +32,7 @@ type job struct {
 // shortDays is how long instances are watched in a short run.
 const shortDays = 1.0
 
-func runSimulator(ctx context.Context, o options, cfg detector.Config, out io.Writer) (*simulation, error) {
+func runSimulator(ctx context.Context, o options, cfg detector.Config, say func(...string)) (*simulation, error) {
 	began := time.Now()
 	s := &simulation{options: o}
 	for _, r := range rules.All(time.Hour) {
@@ -64,7 +63,9 @@ func runSimulator(ctx context.Context, o options, cfg detector.Config, out io.Wr
 	close(todo)
 	wg.Wait()
 	for i := range logs {
-		fmt.Fprint(out, logs[i].String())
+		if logs[i].Len() > 0 {
+			say(logs[i].String())
+		}
 	}
 	s.took = time.Since(began)
 	return s, ctx.Err()
@@ -102,7 +103,7 @@ func jobsOf(o options) ([]job, error) {
 }
 
 // play runs one instance before all judges.
-func play(j *job, o *options, cfg detector.Config, log io.Writer) score.Instance {
+func play(j *job, o *options, cfg detector.Config, log *strings.Builder) score.Instance {
 	in := j.scenario.Instance(o.seed, j.replica, o.interval)
 	var judges []rules.Rule
 	for _, r := range rules.All(time.Hour) {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"strings"
 	"time"
 
 	"github.com/zupee/memwatch"
@@ -14,7 +14,7 @@ import (
 type teller struct {
 	on   bool
 	in   *simulate.Instance
-	out  io.Writer
+	out  *strings.Builder
 	said string
 	hits int
 }

@@ -96,7 +96,7 @@ func TestSummary(t *testing.T) {
 		instance(false, 0, "..AA"+half+".A"), instance(false, 0, "...."),
 		instance(true, 600, "--aa"), instance(true, 120, "----a"), instance(true, 0, "----"),
 	}
-	s := Summarize(all, 0, func(*Instance) bool { return true })
+	s := Sum(all, 0, func(*Instance) bool { return true })
 	if s.False != 2 || s.HealthyDays != 4 || s.Hit != (Share{1, 2}) || s.FalseHours != 0.05 {
 		t.Errorf("healthy: %+v", s)
 	}

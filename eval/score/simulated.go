@@ -41,8 +41,8 @@ type Summary struct {
 	Kind         Share
 }
 
-// Summarize counts for the judge of the given number. keep chooses instances.
-func Summarize(all []Instance, judge int, keep func(*Instance) bool) Summary {
+// Sum counts for the judge of the given number. keep chooses instances.
+func Sum(all []Instance, judge int, keep func(*Instance) bool) Summary {
 	var s Summary
 	for i := range all {
 		in := &all[i]

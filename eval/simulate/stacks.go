@@ -72,8 +72,7 @@ func function(i int) string {
 func keyOf(p *program, stack []uint32) uint64 {
 	h := fnv.New64a()
 	for _, f := range stack {
-		h.Write([]byte(p.frames[f].Function))
-		h.Write([]byte{0})
+		_, _ = h.Write([]byte(p.frames[f].Function + "\x00")) // a hash takes everything
 	}
 	return h.Sum64()
 }
