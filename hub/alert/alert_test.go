@@ -406,8 +406,10 @@ func TestABlankAlertEndsWhenItsLeakIsKnownToBeAnothers(t *testing.T) {
 	b := start(t)
 	blank := b.one(b.read("a", leaking()), true, fires)
 	// Two hubs' alerts come together here: one alone would not have fired the second.
-	b.Engine.Restore([]memwatch.Alert{{ID: "named", Type: memwatch.AlertLeak, State: fires, Service: "checkout", Kind: memwatch.KindHeap,
-		Culprit: "main.put", Instances: []string{"b"}, Severity: memwatch.SeverityWarning}})
+	b.Restore([]memwatch.Alert{{
+		ID: "named", Type: memwatch.AlertLeak, State: fires, Service: "checkout", Kind: memwatch.KindHeap,
+		Culprit: "main.put", Instances: []string{"b"}, Severity: memwatch.SeverityWarning,
+	}})
 	events := b.read("a", leaking("main.put"))
 	if len(events) != 2 || events[0].Alert.ID != blank.ID || events[0].Alert.State != resolved || events[1].Alert.ID != "named" || len(events[1].Alert.Instances) != 2 {
 		t.Fatalf("%+v", events)

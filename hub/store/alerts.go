@@ -156,6 +156,7 @@ func page[T any](ctx context.Context, db *sql.DB, table string, w *where, before
 		}
 		w.add("(at, id) < (?, ?)", at, before)
 	}
+	//nolint:gosec // only names of tables and columns are put together, all of them constants of this package
 	rows, err := db.QueryContext(ctx, "SELECT body FROM "+table+w.String()+" ORDER BY at DESC, id DESC LIMIT ?", append(w.args, limit)...)
 	if err != nil {
 		return 0, fmt.Errorf("list %s: %w", table, explain(err))

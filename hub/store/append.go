@@ -234,7 +234,7 @@ func (t *txn) knows(ctx context.Context, sl *slot, ms int64) (bool, error) {
 // flush writes the journal row, then the chunks that are full.
 func (t *txn) flush(ctx context.Context) error {
 	if len(t.entries) > 0 {
-		if _, err := t.tx.StmtContext(ctx, t.store.w.insertJournal).ExecContext(ctx, t.journal, t.entries); err != nil {
+		if err := t.exec(ctx, t.store.w.insertJournal, t.journal, t.entries); err != nil {
 			return fmt.Errorf("journal: %w", err)
 		}
 	}
@@ -247,7 +247,7 @@ func (t *txn) flush(ctx context.Context) error {
 	}
 	if t.sealed {
 		t.keepFrom = t.firstNeeded()
-		if _, err := t.tx.StmtContext(ctx, t.store.w.trimJournal).ExecContext(ctx, t.keepFrom); err != nil {
+		if err := t.exec(ctx, t.store.w.trimJournal, t.keepFrom); err != nil {
 			return fmt.Errorf("trim journal: %w", err)
 		}
 	}
@@ -264,22 +264,27 @@ func (t *txn) seal(ctx context.Context, sl *slot) error {
 	}
 	slices.SortFunc(t.samples, func(a, b memwatch.Sample) int { return a.Time.Compare(b.Time) })
 	pieces := max(1, len(t.samples)/t.store.cfg.ChunkReadings)
-	insert := t.tx.StmtContext(ctx, t.store.w.insertChunk)
 	for i := range pieces {
 		part := t.samples[i*len(t.samples)/pieces : (i+1)*len(t.samples)/pieces]
 		first, last := part[0].Time.UnixMilli(), part[len(part)-1].Time.UnixMilli()
-		if _, err := insert.ExecContext(ctx, t.nextChunk, sl.series.id, first, last, len(part), t.store.dict.Encode(part)); err != nil {
+		if err := t.exec(ctx, t.store.w.insertChunk, t.nextChunk, sl.series.id, first, last, len(part), t.store.dict.Encode(part)); err != nil {
 			return err
 		}
 		st.lastChunk = t.nextChunk
 		t.nextChunk++
 	}
-	if _, err := t.tx.StmtContext(ctx, t.store.w.upsertSeal).ExecContext(ctx, sl.series.id, t.journal, st.last); err != nil {
+	if err := t.exec(ctx, t.store.w.upsertSeal, sl.series.id, t.journal, st.last); err != nil {
 		return err
 	}
 	*st = state{last: st.last, lastChunk: st.lastChunk}
 	t.sealed = true
 	return nil
+}
+
+// exec runs a prepared statement inside the transaction.
+func (t *txn) exec(ctx context.Context, stmt *sql.Stmt, args ...any) error {
+	_, err := t.tx.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // it ends with the transaction
+	return err
 }
 
 // firstNeeded is the first journal row that an open chunk will need after this

@@ -177,7 +177,7 @@ func rows(b *testing.B, path string) (func([]store.Reading) error, func() error)
 			for _, sig := range integers {
 				args = append(args, int64(r.Sample.Or(sig, 0)))
 			}
-			if _, err := tx.Stmt(stmt).Exec(args...); err != nil {
+			if _, err := tx.Stmt(stmt).Exec(args...); err != nil { //nolint:sqlclosecheck // it ends with the transaction
 				return err
 			}
 		}

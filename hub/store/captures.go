@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -85,23 +87,11 @@ func (s *Store) DeleteCapture(ctx context.Context, id string) (orphan string, er
 }
 
 func (t *txn) deleteCapture(ctx context.Context, id string) (orphan string, err error) {
-	rows, err := t.tx.QueryContext(ctx, "DELETE FROM captures WHERE id = ? RETURNING sha256", id)
-	if err != nil {
-		return "", fmt.Errorf("delete capture %s: %w", id, err)
-	}
-	found := false
-	for rows.Next() {
-		found = true
-		if err := rows.Scan(&orphan); err != nil {
-			_ = rows.Close()
-			return "", fmt.Errorf("delete capture %s: %w", id, err)
-		}
-	}
-	if err := rows.Close(); err != nil {
-		return "", fmt.Errorf("delete capture %s: %w", id, err)
-	}
-	if !found {
+	err = t.tx.QueryRowContext(ctx, "DELETE FROM captures WHERE id = ? RETURNING sha256", id).Scan(&orphan)
+	if errors.Is(err, sql.ErrNoRows) {
 		return "", fmt.Errorf("capture %.80q: %w", id, ErrNotFound)
+	} else if err != nil {
+		return "", fmt.Errorf("delete capture %s: %w", id, err)
 	}
 	var others int
 	if err := t.tx.QueryRowContext(ctx, "SELECT count(*) FROM captures WHERE sha256 = ?", orphan).Scan(&others); err != nil {

@@ -179,7 +179,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := s.w.prepare(ctx, s.write); err != nil {
 		return nil, err
 	}
-	go s.run()
+	go s.run() //nolint:gosec,contextcheck // it outlives ctx, which bounds the opening alone
 	return s, nil
 }
 

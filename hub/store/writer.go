@@ -189,7 +189,7 @@ func (w *writer) prepare(ctx context.Context, db *sql.DB) error {
 		"DELETE FROM journal WHERE id < ?":                                                                                                        &w.trimJournal,
 	} {
 		var err error
-		if *stmt, err = db.PrepareContext(ctx, query); err != nil {
+		if *stmt, err = db.PrepareContext(ctx, query); err != nil { //nolint:sqlclosecheck // it ends with the database
 			return fmt.Errorf("prepare %q: %w", query, err)
 		}
 	}
