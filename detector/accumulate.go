@@ -123,20 +123,31 @@ const (
 	minSnapshots = minPoints
 )
 
-// accumulates picks the groups that stand on their own, from the newest
-// snapshots back to snapshot from.
-func (s *siteTable) accumulates(from int, load func(float64) float32, scratch []float64) ([]group, []float64) {
-	if s.n-from < minSnapshots {
-		return nil, scratch
-	}
+// starts are the snapshots from which growth is looked for: over all that is
+// kept, and from later on, for what began late.
+var starts = [...]int{0, 5}
+
+// accumulates picks the groups that stand on their own, over the longest time
+// that shows any.
+func (s *siteTable) accumulates(cfg *Config, load func(float64) float32, scratch []float64) ([]group, []float64) {
 	var buf [levelBlocks]block
-	var out []group
-	for _, g := range s.groups(from) {
-		if g.growth < heapFloor || g.growth <= accumulateZ*g.sd || g.keeps() < keepsShare {
-			continue
+	for _, from := range starts {
+		if s.n-from < minSnapshots {
+			break
 		}
-		g.tr, scratch = measure(s.series(&g, from, load, &buf), scratch)
-		out = append(out, g)
+		var out []group
+		for _, g := range s.groups(from) {
+			if g.growth < heapFloor || g.growth <= accumulateZ*g.sd || g.keeps() < keepsShare {
+				continue
+			}
+			g.tr, scratch = measure(s.series(&g, from, load, &buf), scratch)
+			if g.tr.z >= cfg.Significance && g.tr.plateau < rivalMargin && g.tr.step < rivalMargin && g.tr.ending >= endingShare {
+				out = append(out, g)
+			}
+		}
+		if len(out) > 0 {
+			return out, scratch
+		}
 	}
-	return out, scratch
+	return nil, scratch
 }

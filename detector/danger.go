@@ -78,8 +78,12 @@ func (d *Detector) limit() (bytes float64, source string) {
 // used is the memory that counts against the limit.
 func (d *Detector) used(source string) float64 {
 	if source == "gomemlimit" {
-		if sys, ok := d.last.Get(memwatch.SysBytes); ok {
-			return sys - d.last.Or(memwatch.HeapReleasedBytes, 0)
+		// The GC gives up its own room first: what counts is what it cannot free.
+		live, ok := liveOf(&d.last)
+		sys, okSys := d.last.Get(memwatch.SysBytes)
+		heap, okHeap := d.last.Get(memwatch.HeapSysBytes)
+		if ok && okSys && okHeap {
+			return live + math.Max(0, sys-heap)
 		}
 	}
 	for _, sig := range [...]memwatch.Signal{memwatch.CgroupBytes, memwatch.RSSBytes, memwatch.SysBytes, memwatch.HeapSysBytes, memwatch.HeapAllocBytes} {
@@ -97,15 +101,36 @@ func (d *Detector) costOfGrowth(ev *evidence) float64 {
 	if ev.kind != memwatch.KindHeap {
 		return 1
 	}
-	next, ok := d.last.Get(memwatch.NextGCBytes)
-	if !ok {
-		return 1
-	}
-	if soft, has := d.last.Get(memwatch.GoMemLimitBytes); has && next >= 0.9*soft {
+	_, paced := d.last.Get(memwatch.NextGCBytes)
+	if _, soft := d.last.Get(memwatch.GoMemLimitBytes); soft || !paced {
 		return 1
 	}
 	return 1 + d.last.Or(memwatch.GOGCPercent, 100)/100
 }
+
+// restedFactor stretches the horizon for a growth that began after the process
+// had rested for at least as long: warm-ups and caches fill from the start of a
+// process, and what sets in later is seldom one of them.
+const restedFactor = 1.5
+
+// horizon is how far, in seconds, the trend is trusted.
+func (d *Detector) horizon(ev *evidence) float64 {
+	seen, _ := d.watched(&ev.tr)
+	if d.clock.t-ev.tr.span >= ev.tr.span {
+		return restedFactor * d.cfg.HorizonFactor * seen
+	}
+	return d.cfg.HorizonFactor * seen
+}
+
+// halfGone reports whether the growth has taken half of the room it found.
+// Where no limit is known, nobody knows.
+func (x *danger) halfGone(ev *evidence) bool {
+	return x.source != "assumed" && ev.tr.growth*x.factor >= x.limit-x.used
+}
+
+// imminent reports whether the limit is so near that it does not matter any
+// more what explains the growth: load kills as dead as a leak.
+func (x *danger) imminent(ev *evidence) bool { return x.halfGone(ev) && x.left < criticalSeconds }
 
 // severity weighs a leak. A trend is extrapolated no further than HorizonFactor
 // times the time that it has been seen: equivalently, what has grown must be a
@@ -113,10 +138,11 @@ func (d *Detector) costOfGrowth(ev *evidence) float64 {
 // growth that is significant fires several times a day on healthy services,
 // growth that also leads to the limit hardly ever.
 func (d *Detector) severity(ev *evidence, x *danger) memwatch.Severity {
-	seen, _ := d.watched(&ev.tr)
-	reaches := x.left <= d.cfg.HorizonFactor*seen
-	halfGone := x.source != "assumed" && ev.tr.growth*x.factor >= x.limit-x.used
+	reaches := x.left <= d.horizon(ev)
+	halfGone := x.halfGone(ev)
 	switch {
+	case !ev.strong():
+		return memwatch.SeverityInfo // the evidence is wavering: no time to wake anybody
 	case reaches && x.left < criticalSeconds || halfGone:
 		return memwatch.SeverityCritical
 	case reaches || ev.tr.growth >= d.threshold(x) && !x.bends:

@@ -224,7 +224,7 @@ func (d *Detector) ObserveSites(p *memwatch.Sites) {
 	switch p.Kind {
 	case memwatch.HeapProfile:
 		if d.heap.add(t, p) {
-			d.grown, d.scratch = d.heap.accumulates(0, d.series[liveHeap].pyramid.loadAt, d.scratch)
+			d.grown, d.scratch = d.heap.accumulates(&d.cfg, d.series[liveHeap].pyramid.loadAt, d.scratch)
 			d.verdict = nil
 		}
 	case memwatch.GoroutineProfile:

@@ -41,6 +41,8 @@ const (
 	ampleShare = 0.1
 	// lifeShare of its life is how long a process must be seen to grow.
 	lifeShare = 0.1
+	// loadReach is how many times longer a time load is looked at over.
+	loadReach = 10
 	// nearly the level at which the previous life ended makes the growth of two
 	// lives one.
 	nearly = 0.9
@@ -58,7 +60,11 @@ func (d *Detector) gather() (evidence, bool) {
 		return ev, false
 	}
 	sites := len(ev.groups) > 0
-	ev.beyondLoad = ev.tr.beyondLoad >= loadShare || sites && ev.groups[0].tr.beyondLoad >= loadShare
+	ev.beyondLoad = d.beyondLoad(&ev.tr) >= loadShare || sites && ev.groups[0].tr.beyondLoad >= loadShare
+	if !ev.beyondLoad {
+		x := d.danger(&ev)
+		ev.beyondLoad = x.imminent(&ev)
+	}
 	ev.ample = sites || ev.tr.growth >= ampleShare*ev.tr.first
 	ev.fresh = d.fresh(&ev)
 	watched, blocks := d.watched(&ev.tr)
@@ -68,6 +74,25 @@ func (d *Detector) gather() (evidence, bool) {
 		ev.watched, ev.beyondLoad, ev.ample = true, true, true
 	}
 	return ev, true
+}
+
+// beyondLoad is the share of a growth that load leaves unexplained, over the
+// growth's own time and over longer ones: the rise of a day's traffic is lost in
+// the noise of twenty minutes, and plain in three hours.
+func (d *Detector) beyondLoad(tr *trend) float64 {
+	share := tr.beyondLoad
+	var buf [levelBlocks]block
+	p := &d.series[liveHeap].pyramid
+	for l := range levels {
+		w := p.window(l, levelBlocks, &buf)
+		if len(w) < minPoints {
+			break
+		}
+		if span := w[len(w)-1].t - w[0].t; span >= tr.span && span <= loadReach*tr.span {
+			share = min(share, beyondLoad(w))
+		}
+	}
+	return share
 }
 
 // fresh reports whether the level is higher than the process ever held and came
@@ -143,13 +168,9 @@ func (d *Detector) perGoroutine() float64 {
 // live heap says that others gave up as much.
 func (d *Detector) accumulating() []group {
 	var out []group
-	for _, g := range d.grown {
-		tr := &g.tr
-		if tr.z < d.cfg.Significance || tr.plateau >= rivalMargin || tr.step >= rivalMargin || tr.ending < endingShare {
-			continue
-		}
-		if d.liveAllows(&g) {
-			out = append(out, g)
+	for i := range d.grown {
+		if d.liveAllows(&d.grown[i]) {
+			out = append(out, d.grown[i])
 		}
 	}
 	return out

@@ -24,8 +24,8 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 			"log-likelihood by which \"jumped once\" explains the readings better than \"goes on\""),
 		gate("ending", tr.ending, ">= %.3g", endingShare, tr.ending >= endingShare,
 			"the last third made %.0f %% of the growth; an even pace makes 33 %%", 100*tr.ending),
-		gate("load", tr.beyondLoad, ">= %.3g", loadShare, tr.beyondLoad >= loadShare || len(ev.groups) > 0,
-			"%.0f %% of the growth is not explained by more allocations per second", 100*tr.beyondLoad),
+		gate("load", d.beyondLoad(tr), ">= %.3g", loadShare, ev.beyondLoad,
+			"%.0f %% of the growth is not explained by more allocations per second", 100*math.Max(0, d.beyondLoad(tr))),
 		gate("watched", watched, ">= %.6g", math.Max(settleSeconds, lifeShare*d.clock.t), ev.watched,
 			"seen for %s; %s that doubled the memory need not be watched for long", duration(watched), size(float64(d.cfg.LeakThresholdBytes))),
 	}
@@ -39,8 +39,9 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 	if ev.kind == memwatch.KindHeap {
 		out = append(out, d.siteGate(ev))
 	}
-	horizon := gate("horizon", x.left, "<= %.6g", d.cfg.HorizonFactor*watched, x.left <= d.cfg.HorizonFactor*watched,
-		"%s of %s used (limit: %s); a trend is trusted for %.3g times the time it was seen", size(x.used), size(x.limit), x.source, d.cfg.HorizonFactor)
+	horizon := gate("horizon", x.left, "<= %.6g", d.horizon(ev), x.left <= d.horizon(ev),
+		"%s of %s used (limit: %s); a trend is trusted for %.3g times the time it was seen, longer when it set in after a rest",
+		size(x.used), size(x.limit), x.source, d.cfg.HorizonFactor)
 	return append(out, horizon)
 }
 
@@ -109,7 +110,7 @@ func (d *Detector) idle() (evidence, bool) {
 			// Growth in units of its floor, where it is significant at all.
 			if near := tr.z / d.cfg.Significance * math.Min(1, math.Max(0, tr.growth)/math.Max(s.floor, s.share*tr.first)); near > most {
 				most = near
-				best = evidence{kind: s.kind, name: s.name, tr: tr}
+				best = evidence{kind: s.kind, name: s.name, tr: tr, fresh: true, beyondLoad: tr.beyondLoad >= loadShare}
 			}
 			break
 		}

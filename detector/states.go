@@ -27,8 +27,17 @@ type states struct {
 	hits, misses int
 	strong, weak int     // closings in a row with evidence for leaking, and with less
 	strongSince  float64 // seconds
+	lastHit      float64 // seconds
 	since        float64 // when the growth began, seconds of the process's life
 	ev           evidence
+}
+
+// over reports whether the evidence has been gone for long enough, at time t.
+func (st *states) over(t float64) bool {
+	if t-st.lastHit < holdShare*st.ev.tr.span {
+		return false
+	}
+	return st.state == memwatch.Leaking && st.misses >= leakingMisses || st.state == memwatch.Suspect && st.misses >= suspectMisses
 }
 
 // judge closes a block: it gathers the evidence and moves the state.
@@ -47,13 +56,13 @@ func (d *Detector) judge() {
 	if !ok {
 		st.hits, st.strong = max(0, st.hits-1), max(0, st.strong-1)
 		st.misses++
-		if st.state == memwatch.Leaking && st.misses >= leakingMisses || st.state == memwatch.Suspect && st.misses >= suspectMisses {
+		if st.over(d.clock.t) {
 			st.state, st.hits, st.strong, st.ev = memwatch.Healthy, 0, 0, evidence{}
 		}
 		return
 	}
 	st.hits++
-	st.misses = 0
+	st.misses, st.lastHit = 0, d.clock.t
 	if since := d.clock.t - ev.tr.span; st.hits == 1 || since < st.since {
 		st.since = since
 	}
