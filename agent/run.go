@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -120,8 +119,8 @@ func (a *agent) add(t Target, out *outbox, keep *keeper) error {
 
 // run starts everything and ends it in the opposite order: first the targets,
 // then the way to the hub, last the endpoints that tell how it goes.
-func (a *agent) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (a *agent) run(told context.Context) error {
+	ctx, cancel := context.WithCancelCause(told)
 	defer cancel(nil)
 	after := context.WithoutCancel(ctx)
 
@@ -150,10 +149,10 @@ func (a *agent) run(ctx context.Context) error {
 	a.endpoints.stopping.Store(true)
 	watching.Wait()
 	a.drain(after)
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
+	if told.Err() != nil {
+		return nil
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
 // start runs f beside us; the function it returns ends it and waits.
