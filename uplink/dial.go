@@ -173,7 +173,6 @@ func causeHint(err error) string {
 		hostname x509.HostnameError
 		invalid  x509.CertificateInvalidError
 		record   tls.RecordHeaderError
-		alert    tls.AlertError
 		dns      *net.DNSError
 	)
 	switch {
@@ -185,7 +184,7 @@ func causeHint(err error) string {
 		return "the hub's certificate is not valid now: renew it, or check this machine's clock"
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "the hub speaks no TLS on this port: use ws:// in place of wss://"
-	case errors.As(err, &alert):
+	case strings.Contains(err.Error(), "remote error: tls"): // an alert, whose type is not exported
 		return "the hub refused the TLS connection: does it want a client certificate (certFile, keyFile)?"
 	case errors.As(err, &dns):
 		return "the host's name is not known here: check dashboardUrl and the DNS"

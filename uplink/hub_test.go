@@ -45,6 +45,7 @@ type hub struct {
 	snapshots  map[string]wire.Snapshot
 	bytes      map[string][]byte // by the snapshot message's id
 	chunks     []wire.Chunk
+	farewell   string // how the last connection ended
 	changed    chan struct{}
 }
 
@@ -90,6 +91,11 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for {
 		kind, frame, err := c.Read(context.Background())
 		if err != nil {
+			h.mu.Lock()
+			h.farewell = err.Error()
+			close(h.changed)
+			h.changed = make(chan struct{})
+			h.mu.Unlock()
 			return
 		}
 		a := h.take(kind, frame)
@@ -223,6 +229,7 @@ func run(t *testing.T, cfg uplink.Config, sp *spool.Spool) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
+	up.SetPatience(3*time.Second, time.Second)
 	e.up = up
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

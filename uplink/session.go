@@ -155,7 +155,7 @@ func (s *session) route(a answer) {
 
 func (s *session) ping(ctx context.Context) error {
 	for sleep(ctx, s.u.cfg.PingInterval) {
-		if err := s.conn.Ping(ctx, pongTimeout); err != nil {
+		if err := s.conn.Ping(context.WithoutCancel(ctx), s.u.silence); err != nil {
 			return fmt.Errorf("the hub does not answer: %w", err)
 		}
 	}
@@ -203,8 +203,10 @@ func (s *session) announce(ctx context.Context) error {
 	}
 }
 
+// write does not end with ctx, which would break the connection before the
+// goodbye; run closes the connection soon after, and that ends it.
 func (s *session) write(ctx context.Context, kind ws.Kind, b []byte) error {
-	if err := s.conn.Write(ctx, kind, b, writeTimeout); err != nil {
+	if err := s.conn.Write(context.WithoutCancel(ctx), kind, b, writeTimeout); err != nil {
 		return err
 	}
 	s.u.update(func(st *Stats) { st.Bytes += uint64(len(b)) })
@@ -232,11 +234,11 @@ func (s *session) forget(id string, records int) {
 	s.unconfirmed.Add(-int64(records))
 }
 
-var errNoAnswer = errors.New("the hub took a message and did not confirm it within a minute")
+var errNoAnswer = errors.New("the hub took a message and did not confirm it in time")
 
 // wait returns the next answer.
 func (s *session) wait(ctx context.Context, ch <-chan answer) (answer, error) {
-	t := time.NewTimer(answerTimeout)
+	t := time.NewTimer(s.u.patience)
 	defer t.Stop()
 	select {
 	case a := <-ch:

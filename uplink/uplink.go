@@ -47,6 +47,9 @@ type Uplink struct {
 	targets            func() []memwatch.Target
 	log                *slog.Logger
 	announce           chan struct{}
+	// patience is how long the hub may take to confirm a message, and silence
+	// how long to answer a ping.
+	patience, silence time.Duration
 
 	mu      sync.Mutex
 	stats   Stats
@@ -84,8 +87,9 @@ func New(cfg Config, readings, evidence Queue, targets func() []memwatch.Target,
 	return &Uplink{
 		cfg: cfg, readings: readings, evidence: evidence, targets: targets, log: log,
 		announce: make(chan struct{}, 1),
-		changed:  make(chan struct{}),
-		told:     map[string]*told{},
+		patience: answerTimeout, silence: pongTimeout,
+		changed: make(chan struct{}),
+		told:    map[string]*told{},
 	}, nil
 }
 
