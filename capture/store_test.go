@@ -479,7 +479,7 @@ func TestBombsAreReadThroughAndRefused(t *testing.T) {
 		times int
 	}{
 		"unpacks to more": {append([]byte{0x0a, 0x80, 0x80, 0x40}, make([]byte, 1<<20)...), maxInflated>>20 + 1}, // large fields
-		"fields":          {bytes.Repeat([]byte{0x0a, 0x00}, 1<<19), maxFields>>19 + 1},                        // empty ones
+		"fields":          {bytes.Repeat([]byte{0x0a, 0x00}, 1<<19), maxFields>>19 + 1},                          // empty ones
 	} {
 		var b bytes.Buffer
 		z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
