@@ -61,7 +61,7 @@ const specs: PanelSpec[] = [
   { title: 'Goroutines', main: { label: 'Goroutines', color: '--series-1', of: levelOf('goroutines') }, parts: [], format: count },
   {
     title: 'Allocation rate',
-    main: { label: 'Allocated', color: '--series-1', of: (r) => rate(r, 'totalAllocBytes') },
+    main: { label: 'Allocated', color: '--series-1', of: (r) => rate(r, 'totalAllocBytes', 15) },
     parts: [],
     format: (v) => `${bytes(v)}/s`,
     binary: true,

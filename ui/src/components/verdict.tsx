@@ -1,6 +1,6 @@
 // The verdict in words, its numbers, its gates and its culprits.
 import type { Culprit, Gate, Verdict } from '../api/types.ts';
-import { bytes, count, growth, percent, place, shortFunction } from '../model/format.ts';
+import { bytes, count, growth, percent, place, plural, shortFunction } from '../model/format.ts';
 import { facts, gateNeed, gateTitle, gateValue, type Fact } from '../model/story.ts';
 import { OpenIcon, PassIcon } from './icons.tsx';
 
@@ -35,7 +35,21 @@ export function Gates({ gates }: { gates: Gate[] }) {
   );
 }
 
+/** Below this share a culprit is not worth the first look. */
+const smallShare = 0.02;
+
 export function Culprits({ culprits, kind }: { culprits: Culprit[]; kind: Verdict['kind'] }) {
+  const main = culprits.filter((c, i) => i === 0 || c.share >= smallShare);
+  const rest = culprits.filter((c) => !main.includes(c));
+  return (
+    <div className="stack">
+      <CulpritList culprits={main} kind={kind} />
+      {rest.length > 0 && <details><summary>{plural(rest.length, 'smaller one')}</summary><CulpritList culprits={rest} kind={kind} /></details>}
+    </div>
+  );
+}
+
+function CulpritList({ culprits, kind }: { culprits: Culprit[]; kind: Verdict['kind'] }) {
   return (
     <ul className="culprits">
       {culprits.map((culprit, i) => (

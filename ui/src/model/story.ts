@@ -52,7 +52,7 @@ function timeToLimit(verdict: Verdict): Fact {
   const left = verdict.timeToLimitSeconds;
   if (left === null) return { label, value: 'not in sight', detail: 'nothing grows toward the limit' };
   const range = durationRange(verdict.timeToLimitLowSeconds, verdict.timeToLimitHighSeconds);
-  return { label, value: left <= 60 ? 'now' : duration(left), detail: range };
+  return { label, value: left <= 60 ? 'now' : duration(left), detail: range === duration(left) ? '' : range };
 }
 
 /** Time to limit as a cell: "9 h", or a dash where nothing grows. */
@@ -82,6 +82,7 @@ const gateInfo: Record<string, { title: string; unit: GateUnit }> = {
   step: { title: 'It is no single jump', unit: 'plain' },
   ending: { title: 'It still goes on', unit: 'plain' },
   load: { title: 'More load does not explain it', unit: 'plain' },
+  bend: { title: 'It does not flatten out', unit: 'plain' },
   watched: { title: 'Watched for long enough', unit: 'seconds' },
   previous: { title: 'Beyond what was normal before the restart', unit: 'bytes' },
   site: { title: 'A call site confirms it', unit: 'plain' },
@@ -113,5 +114,5 @@ function gateNumber(name: string, value: number): string {
   if (unit === 'bytes') return signedBytes(value).replace('+', '');
   if (unit === 'seconds') return duration(value);
   if (value !== 0 && (Math.abs(value) >= 1e7 || Math.abs(value) < 1e-3)) return value.toExponential(1);
-  return Number(value.toPrecision(3)).toLocaleString('en-US');
+  return Number(value.toPrecision(3)).toLocaleString('en-US').replace('-', '−');
 }

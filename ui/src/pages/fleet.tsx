@@ -36,10 +36,11 @@ export function Fleet() {
 function Loaded({ services, now }: { services: ReadonlyMap<string, Service>; now: number }) {
   const all = useMemo(() => [...services.values()], [services]);
   const [query, setQuery] = useQuery();
-  const filter: FleetFilter = { text: query.get('q') ?? '', state: asCondition(query.get('state')) };
+  const [text, state] = [query.get('q') ?? '', asCondition(query.get('state'))];
+  const filter = useMemo<FleetFilter>(() => ({ text, state }), [text, state]);
   const sorted = useMemo(() => sortFleet(all, now), [all, now]);
-  const wanted = sorted.filter((s) => matches(s, filter, now));
-  const counts = countConditions(all, now);
+  const wanted = useMemo(() => sorted.filter((s) => matches(s, filter, now)).map((s) => s.name), [sorted, filter, now]);
+  const counts = useMemo(() => countConditions(all, now), [all, now]);
   return (
     <>
       <Hero services={all} now={now} />
@@ -55,7 +56,7 @@ function Loaded({ services, now }: { services: ReadonlyMap<string, Service>; now
           </Notice>
         </div>
       ) : (
-        <List wanted={wanted} now={now} filterKey={`${filter.text}\n${filter.state}`} />
+        <List services={services} wanted={wanted} now={now} filterKey={`${filter.text}\n${filter.state}`} />
       )}
     </>
   );
@@ -100,7 +101,9 @@ function StateFilter({ counts, total, chosen, choose }: StateFilterProps) {
 }
 
 interface ListProps {
-  wanted: Service[];
+  services: ReadonlyMap<string, Service>;
+  /** The names to show, worst first. */
+  wanted: string[];
   now: number;
   /** Another filter may reorder at once. */
   filterKey: string;
@@ -109,13 +112,12 @@ interface ListProps {
 const rowHeight = 64;
 const cardHeight = 142;
 
-function List({ wanted, now, filterKey }: ListProps) {
+function List({ services, wanted, now, filterKey }: ListProps) {
   const phone = useMedia('(max-width: 640px)');
   const height = phone ? cardHeight : rowHeight;
   const body = useRef<HTMLDivElement>(null);
   const { ref, held } = useHeld();
-  const names = useStableOrder(wanted.map((s) => s.name), held, filterKey);
-  const byName = new Map(wanted.map((s) => [s.name, s]));
+  const names = useStableOrder(wanted, held, filterKey);
   const { first, last } = useWindow(body, names.length, height);
   const windowed = last - first < names.length;
   return (
@@ -134,7 +136,7 @@ function List({ wanted, now, filterKey }: ListProps) {
       <div className="fleet-body" role="rowgroup" ref={body} style={windowed ? { height: names.length * height } : undefined}>
         <div className={windowed ? 'at' : undefined} style={windowed ? { transform: `translateY(${first * height}px)` } : undefined}>
           {names.slice(first, last).map((name, i) => {
-            const service = byName.get(name);
+            const service = services.get(name);
             return service && <Row key={name} service={service} now={now} index={first + i + 2} />;
           })}
         </div>
@@ -181,7 +183,10 @@ function useHeld() {
 
 function useStableOrder(wanted: string[], held: boolean, filterKey: string): string[] {
   const shown = useRef<{ key: string; names: string[] }>({ key: filterKey, names: wanted });
-  const names = held && shown.current.key === filterKey ? heldOrder(shown.current.names, wanted) : wanted;
+  const names = useMemo(
+    () => (held && shown.current.key === filterKey ? heldOrder(shown.current.names, wanted) : wanted),
+    [held, wanted, filterKey],
+  );
   useEffect(() => {
     shown.current = { key: filterKey, names };
   });

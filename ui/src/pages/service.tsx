@@ -135,7 +135,7 @@ function Charts({ service, alerts, captures, now }: Parts) {
   const grouped = useMemo(() => renameLone(byInstance(readings.list), shown), [readings.list, key]);
   const drawn = useMemo(() => panels(grouped, shown), [grouped, key]);
   const marks = useMemo(() => marksOf(alerts, captures, grouped, shown), [alerts, captures, grouped, key]);
-  const [from, to] = fixed ? [fixed.from, fixed.to] : [now - window.ms, now];
+  const [from, to] = fixed ? [fixed.from, fixed.to] : [liveStart(readings.list, now, window.ms), now];
   const zoom = (a: number, b: number) => setQuery({ from: String(a), to: String(b) }, { push: true });
   return (
     <section className="stack" aria-label="Readings">
@@ -165,6 +165,14 @@ function Charts({ service, alerts, captures, now }: Parts) {
       <p className="muted small">Marks: ▼ alert, ■ saved profile, ● restart.</p>
     </section>
   );
+}
+
+const shortestMs = 2 * 60_000;
+
+/** The live range begins with the first reading, so that a young service fills its charts. */
+function liveStart(list: readonly Reading[], now: number, windowMs: number): number {
+  const first = list.reduce((least, r) => Math.min(least, r.time), now);
+  return Math.max(now - windowMs, Math.min(first, now - shortestMs));
 }
 
 function fixedRange(from: string | null, to: string | null): { from: number; to: number } | undefined {
