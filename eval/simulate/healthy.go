@@ -79,7 +79,7 @@ func traffic() []*Scenario {
 		sound("inflight-diurnal", 3, func(r source) plan {
 			b := newBody(r, 0.75)
 			return b.plan(func(b *body) []part {
-				return []part{b.part(16*kib, &inflight{amount: b.live * 0.5, lifetime: 5, noise: wander{tau: minute, sd: 0.25}})}
+				return []part{b.part(16*kib, &inflight{amount: b.live * 0.4, lifetime: 5, noise: wander{tau: minute, sd: 0.25}})}
 			})
 		}),
 		sound("traffic-shift", 2.5, func(r source) plan {
@@ -181,9 +181,12 @@ func runtimes() []*Scenario {
 		sound("gomemlimit-near", 2.5, func(r source) plan {
 			b := newBody(r, 0.2)
 			b.gogc = pick(r.Float64() < 0.5, 0, 100)
-			b.live = b.limit * r.between(0.35, 0.5)
+			b.live = b.limit * r.between(0.3, 0.42)
 			b.garbage = b.live / 40
-			return b.plan(nothing).with(func(s *setup) { s.memLimit = 0.85 * b.limit })
+			return b.plan(nothing).with(func(s *setup) {
+				s.memLimit = 0.82 * b.limit
+				s.calm(8) // what allocates fast beside so large a heap dies of its GC
+			})
 		}),
 		sound("idle-heap-unscavenged", 2.5, func(r source) plan {
 			b := newBody(r, 0.3)
@@ -210,13 +213,16 @@ func idle(r source) plan {
 	b := newBody(r, 0)
 	b.limit, b.live = 512*mib, r.between(4, 30)*mib
 	b.garbage = r.scale(500, 15*kib)
-	return b.plan(nothing).with(func(s *setup) {
-		for i := range s.parts {
-			if f, ok := s.parts[i].holder.(*inflight); ok {
-				f.lifetime *= 2000
-			}
+	return b.plan(nothing).with(func(s *setup) { s.calm(2000) })
+}
+
+// calm makes work under way take so many times longer, and so allocate less.
+func (s *setup) calm(factor float64) {
+	for i := range s.parts {
+		if f, ok := s.parts[i].holder.(*inflight); ok {
+			f.lifetime *= factor
 		}
-	})
+	}
 }
 
 // linearFill meets a new key at every miss, and stops at its bound.

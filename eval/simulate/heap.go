@@ -45,7 +45,7 @@ func (h *heap) goal(roots, others float64) float64 {
 		goal = max(h.marked+(h.marked+roots)*h.gogc/100, minGoal*h.gogc/100)
 	}
 	if h.limit > 0 {
-		goal = min(goal, h.limit-others)
+		goal = min(goal, (h.limit-others)/spanLoss)
 	}
 	return max(goal, h.marked*1.01+64*kib)
 }
@@ -55,6 +55,9 @@ func (h *heap) goal(roots, others float64) float64 {
 // how many cycles completed.
 func (h *heap) step(r source, t, dt, from, to, allocated, roots, others float64) int {
 	h.total += allocated
+	if h.limit > 0 {
+		h.next = h.goal(roots, others) // follows the other memory at once, not from the next cycle on
+	}
 	room := h.next - h.alloc
 	h.peak = h.alloc + allocated
 	if allocated < room {

@@ -15,8 +15,8 @@ func TestGoalFollowsThePacer(t *testing.T) {
 		{"roots count", 100, 0, 100 * mib, 10 * mib, 0, 210 * mib},
 		{"the floor", 100, 0, 1 * mib, 0, 0, 4 * mib},
 		{"the floor follows GOGC", 200, 0, 1 * mib, 0, 0, 8 * mib},
-		{"the memory limit", 100, 150 * mib, 100 * mib, 0, 20 * mib, 130 * mib},
-		{"GOGC off", 0, 150 * mib, 20 * mib, 0, 20 * mib, 130 * mib},
+		{"the memory limit", 100, 150 * mib, 80 * mib, 0, 20 * mib, 130 * mib / spanLoss},
+		{"GOGC off", 0, 150 * mib, 20 * mib, 0, 20 * mib, 130 * mib / spanLoss},
 	} {
 		h := newHeap(c.gogc, c.limit)
 		h.marked = c.marked

@@ -70,7 +70,7 @@ func leaks() []*Scenario {
 	}})
 	heap("heap-under-noise", 3, heapLeak{daily: 0.5, lo: 12, hi: 48, body: func(b *body) { b.more = 2 * b.live }, also: func(b *body) []part {
 		return []part{
-			b.part(32*kib, &inflight{amount: b.live * 0.5, lifetime: 10, noise: wander{tau: 5 * minute, sd: 0.3}}),
+			b.part(32*kib, &inflight{amount: b.live * 0.4, lifetime: 10, noise: wander{tau: 5 * minute, sd: 0.3}}),
 			b.part(2*kib, &wobble{amount: b.live * 0.4, noise: wander{tau: 2 * hour, sd: 0.2}}),
 		}
 	}})

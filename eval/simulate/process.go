@@ -145,7 +145,7 @@ func (p *process) step(r source, t, dt, load float64) {
 	if p.gogcAt != nil {
 		p.heap.gogc = p.gogcAt(t)
 	}
-	others := p.stacks + otherSys + p.pages.resident*gcBookkeeping + p.heap.alloc*(spanLoss-1) + p.holes
+	others := p.stacks + otherSys + p.pages.resident*gcBookkeeping + p.holes
 	n := p.heap.step(r, t, dt, before, p.held, allocated, p.stacks, others)
 	p.pages.step(&p.heap, holes, dt)
 	p.jitter.step(r, dt)
