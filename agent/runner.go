@@ -128,7 +128,11 @@ func (r *runner) trouble(err error, down bool) {
 	r.status.failed(scraper.Reason(t.Reason), down)
 	key := t.Endpoint + " " + t.Reason
 	if times, ok := r.logged.allow(key, now); ok {
-		r.log.Warn("cannot read target", "endpoint", t.Endpoint, "reason", t.Reason, "error", t.Message, "times", times)
+		what := "cannot read target"
+		if !down {
+			what = "cannot read an endpoint; the others answer"
+		}
+		r.log.Warn(what, "endpoint", t.Endpoint, "reason", t.Reason, "error", t.Message, "times", times)
 	}
 	if !down {
 		return
