@@ -134,7 +134,7 @@ func (c *check) finish(ctx context.Context) error {
 	defer cancel()
 	l := &look{sample: memwatch.Sample{Time: time.Now()}, profiles: map[memwatch.ProfileKind]*scraper.Profile{}}
 	for _, kind := range []memwatch.ProfileKind{memwatch.HeapProfile, memwatch.GoroutineProfile} {
-		if _, err := c.watch.profile(ctx, l, kind); err != nil && !errors.Is(err, scraper.ErrUnsupported) {
+		if err := c.watch.profile(ctx, l, kind); err != nil && !errors.Is(err, scraper.ErrUnsupported) {
 			c.result.Error = troubleOf(err)
 		}
 	}

@@ -24,7 +24,7 @@ func (e *endpoints) handler() http.Handler {
 	metrics.ExposeMetadata(true)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "ok")
+		_, _ = fmt.Fprintln(w, "ok")
 	})
 	// A sidecar's readiness is its pod's: neither the hub nor the targets may
 	// take it away, only our own end.
@@ -33,7 +33,7 @@ func (e *endpoints) handler() http.Handler {
 			http.Error(w, "stopping", http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ready")
+		_, _ = fmt.Fprintln(w, "ready")
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		set := metrics.NewSet()
@@ -50,11 +50,15 @@ func (e *endpoints) handler() http.Handler {
 // serve answers on ln until ctx ends.
 func (e *endpoints) serve(ctx context.Context, ln net.Listener) error {
 	server := &http.Server{Handler: e.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(ln) }()
+	done := make(chan struct{})
+	var failed error
+	go func() {
+		defer close(done)
+		failed = server.Serve(ln)
+	}()
 	select {
-	case err := <-done:
-		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	case <-done:
+		return fmt.Errorf("serve %s: %w", ln.Addr(), failed)
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

@@ -44,7 +44,7 @@ func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdi
 	if role != memwatch.RoleBaseline {
 		e.Verdict, e.Readings = v, r.history.readings()
 		for _, kind := range evidenceKinds {
-			if _, err := r.watch.profile(ctx, l, kind); err != nil && !errors.Is(err, scraper.ErrUnsupported) {
+			if err := r.watch.profile(ctx, l, kind); err != nil && !errors.Is(err, scraper.ErrUnsupported) {
 				r.trouble(err, false)
 			}
 		}

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -66,8 +65,4 @@ func (f *fakeSource) count(kind memwatch.ProfileKind) int {
 		}
 	}
 	return n
-}
-
-func refused() error {
-	return &scraper.Error{Target: ":1", Endpoint: "/debug/vars", Reason: scraper.Refused, Err: errors.New("connection refused")}
 }

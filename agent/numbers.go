@@ -15,11 +15,15 @@ import (
 // labels writes pairs of names and values as a series has them.
 func labels(pairs ...string) string {
 	var b strings.Builder
-	for i := 0; i < len(pairs); i += 2 {
-		if i > 0 {
-			b.WriteByte(',')
+	for i, word := range pairs {
+		switch {
+		case i%2 == 1:
+			fmt.Fprintf(&b, `="%s"`, escape.Replace(word))
+		case i > 0:
+			b.WriteString("," + word)
+		default:
+			b.WriteString(word)
 		}
-		fmt.Fprintf(&b, `%s="%s"`, pairs[i], escape.Replace(pairs[i+1]))
 	}
 	return b.String()
 }

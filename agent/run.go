@@ -23,7 +23,7 @@ import (
 func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	a := &agent{cfg: cfg, log: log}
 	defer a.close()
-	if err := a.open(); err != nil {
+	if err := a.open(ctx); err != nil {
 		return err
 	}
 	return a.run(ctx)
@@ -42,8 +42,8 @@ type agent struct {
 	closers   []func() error // last in, first out
 }
 
-func (a *agent) open() error {
-	if err := a.listen(); err != nil {
+func (a *agent) open(ctx context.Context) error {
+	if err := a.listen(ctx); err != nil {
 		return err
 	}
 	var out *outbox
@@ -66,11 +66,11 @@ func (a *agent) open() error {
 	return nil
 }
 
-func (a *agent) listen() error {
+func (a *agent) listen(ctx context.Context) error {
 	if a.cfg.Listen == "" {
 		return nil
 	}
-	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", a.cfg.Listen)
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("own endpoints: %w: choose another listen, or an empty one for none", err)
 	}

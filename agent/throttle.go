@@ -27,11 +27,8 @@ func (t *throttle) allow(key string, now time.Time) (times int, ok bool) {
 	return times, true
 }
 
-// clear forgets everything: the next trouble is news again. It reports whether
-// there had been any.
-func (t *throttle) clear() bool {
-	had := len(t.last) > 0
+// clear forgets everything: the next trouble is news again.
+func (t *throttle) clear() {
 	clear(t.last)
 	clear(t.held)
-	return had
 }

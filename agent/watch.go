@@ -73,9 +73,7 @@ func (w *watch) step(ctx context.Context) (*look, error) {
 		w.gc = -1
 	}
 	for _, kind := range w.due(l) {
-		if _, err := w.profile(ctx, l, kind); err != nil && ctx.Err() != nil {
-			break
-		}
+		_ = w.profile(ctx, l, kind) // its trouble is in the look
 	}
 	l.is = w.det.State()
 	return l, nil
@@ -112,9 +110,9 @@ func (w *watch) due(l *look) []memwatch.ProfileKind {
 const notServedFor = 5 * time.Minute
 
 // profile reads one profile and shows it to the detector.
-func (w *watch) profile(ctx context.Context, l *look, kind memwatch.ProfileKind) (*scraper.Profile, error) {
-	if p := l.profiles[kind]; p != nil {
-		return p, nil
+func (w *watch) profile(ctx context.Context, l *look, kind memwatch.ProfileKind) error {
+	if l.profiles[kind] != nil {
+		return nil
 	}
 	now := l.sample.Time
 	w.read[kind] = now
@@ -125,7 +123,7 @@ func (w *watch) profile(ctx context.Context, l *look, kind memwatch.ProfileKind)
 		} else if ctx.Err() == nil {
 			l.troubles = append(l.troubles, err)
 		}
-		return nil, err
+		return err
 	}
 	w.guard.Took(p.Took)
 	if kind == memwatch.HeapProfile {
@@ -133,5 +131,5 @@ func (w *watch) profile(ctx context.Context, l *look, kind memwatch.ProfileKind)
 	}
 	w.det.ObserveSites(p.Sites)
 	l.profiles[kind] = p
-	return p, nil
+	return nil
 }

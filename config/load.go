@@ -24,7 +24,7 @@ func Load(path string, env func(string) (string, bool), flags map[string]string)
 		if err != nil {
 			return Config{}, fmt.Errorf("read configuration: %w", err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		if doc, err = io.ReadAll(io.LimitReader(f, maxFileBytes+1)); err != nil {
 			return Config{}, fmt.Errorf("read configuration: %w", err)
 		}

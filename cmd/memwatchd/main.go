@@ -58,7 +58,7 @@ func usage(err error) error { return &statusError{exitUsage, err} }
 
 // run is main with its surroundings given; it returns the exit status.
 func run(ctx context.Context, args []string, sys system) int {
-	root := newRoot(sys)
+	root := newRoot(sys) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
 	root.SetOut(sys.out)
 	root.SetErr(sys.err)
@@ -76,9 +76,9 @@ func run(ctx context.Context, args []string, sys system) int {
 	} else if cmd == root {
 		status = exitUsage // cobra's own word on an unknown command
 	}
-	fmt.Fprintf(sys.err, "%s: %v\n", cmd.CommandPath(), err)
+	_, _ = fmt.Fprintf(sys.err, "%s: %v\n", cmd.CommandPath(), err)
 	if status == exitUsage {
-		fmt.Fprintf(sys.err, "Try '%s --help'.\n", cmd.CommandPath())
+		_, _ = fmt.Fprintf(sys.err, "Try '%s --help'.\n", cmd.CommandPath())
 	}
 	return status
 }

@@ -55,13 +55,13 @@ func (p *progressLine) show(news agent.Progress) {
 		if err != nil || width < 20 {
 			width = 80
 		}
-		fmt.Fprintf(p.terminal, "\r\x1b[K%s", cut(p.text(now), width-1))
+		_, _ = fmt.Fprintf(p.terminal, "\r\x1b[K%s", cut(p.text(now), width-1))
 	}
 }
 
 func (p *progressLine) clear() {
 	if p.terminal != nil {
-		fmt.Fprint(p.terminal, "\r\x1b[K")
+		_, _ = fmt.Fprint(p.terminal, "\r\x1b[K")
 	}
 }
 

@@ -59,7 +59,7 @@ func record(ctx context.Context, sys system, f *onceFlags, targets []agent.Targe
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(sys.out, "%s: %d readings, %d failed; memwatchd replay %s judges it\n", out, last.Samples, last.Failed, out)
+	_, _ = fmt.Fprintf(sys.out, "%s: %d readings, %d failed; memwatchd replay %s judges it\n", out, last.Samples, last.Failed, out)
 	if last.Samples == 0 {
 		return &statusError{status: exitUnjudged}
 	}

@@ -9,18 +9,25 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/zupee/memwatch"
 )
 
 // size writes bytes as people read them.
 func size(bytes float64) string {
 	if bytes < 0 {
-		return "-" + humanize.IBytes(uint64(-bytes))
+		return "-" + size(-bytes)
 	}
-	return humanize.IBytes(uint64(bytes))
+	unit := 0
+	for ; bytes >= 1023.5 && unit < len(sizeUnits)-1; unit++ {
+		bytes /= 1024
+	}
+	if unit > 0 && bytes < 9.95 {
+		return fmt.Sprintf("%.1f %s", bytes, sizeUnits[unit])
+	}
+	return fmt.Sprintf("%.0f %s", bytes, sizeUnits[unit])
 }
+
+var sizeUnits = []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
 
 // span writes seconds in the two largest units that matter.
 func span(seconds float64) string {
@@ -78,7 +85,7 @@ func writeCulprits(w io.Writer, culprits []memwatch.Culprit) {
 		return
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "    share\tgrowth\tholds\tfunction\twhere")
+	_, _ = fmt.Fprintln(t, "    share\tgrowth\tholds\tfunction\twhere")
 	for i := range culprits {
 		c := &culprits[i]
 		if i > 0 && c.Share < 0.02 {
@@ -88,7 +95,7 @@ func writeCulprits(w io.Writer, culprits []memwatch.Culprit) {
 		if c.Certainty == memwatch.Likely {
 			function += " (likely)"
 		}
-		fmt.Fprintf(t, "    %.0f %%\t%s/s\t%s\t%s\t%s:%d\n", c.Share*100, size(c.GrowthBytesPerSecond), size(float64(c.LiveBytes)), function, shortFile(c.File), c.Line)
+		_, _ = fmt.Fprintf(t, "    %.0f %%\t%s/s\t%s\t%s\t%s:%d\n", c.Share*100, size(c.GrowthBytesPerSecond), size(float64(c.LiveBytes)), function, shortFile(c.File), c.Line)
 	}
 	_ = t.Flush()
 }
@@ -112,7 +119,7 @@ func writeGates(w io.Writer, gates []memwatch.Gate) {
 		if g.Value != nil {
 			value = fmt.Sprintf("%.4g", *g.Value)
 		}
-		fmt.Fprintf(t, "    %s\t%s\t%s\tneeds %s\t%s\n", mark, g.Name, value, g.Need, g.Detail)
+		_, _ = fmt.Fprintf(t, "    %s\t%s\t%s\tneeds %s\t%s\n", mark, g.Name, value, g.Need, g.Detail)
 	}
 	_ = t.Flush()
 }

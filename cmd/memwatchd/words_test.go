@@ -20,6 +20,17 @@ func TestSpansReadAsPeopleSayThem(t *testing.T) {
 	}
 }
 
+func TestSizesKeepTwoDigits(t *testing.T) {
+	for bytes, want := range map[float64]string{
+		0: "0 B", 512: "512 B", 1023: "1023 B", 1024: "1.0 KiB", 9.94 * 1024: "9.9 KiB", 10.2 * 1024: "10 KiB",
+		1023.7 * 1024: "1.0 MiB", 60 << 20: "60 MiB", 3 << 30: "3.0 GiB", -2048: "-2.0 KiB",
+	} {
+		if got := size(bytes); got != want {
+			t.Errorf("size(%v) = %q, want %q", bytes, got, want)
+		}
+	}
+}
+
 func TestALeakInWords(t *testing.T) {
 	seconds := func(s float64) *float64 { return &s }
 	r := &onceOutput{CheckResult: &agent.CheckResult{Targets: []agent.TargetResult{{
