@@ -36,13 +36,14 @@ func (g *group) keeps() float64 {
 // stacks has few owners.
 const maxMovers = 256
 
-// groups gathers the growth since snapshot from by owner, surest first.
-func (s *siteTable) groups(from int) []group {
+// groups gathers the growth since snapshot from by owner, surest first: of the
+// stacks whose growth exceeds chance, or of all.
+func (s *siteTable) groups(from int, sure bool) []group {
 	all := s.moves(from)
 	movers := make([]mover, 0, 64)
 	for i := range all {
-		if m := &all[i]; m.growth > 0 && m.read == s.reads && m.goesOn() {
-			movers = append(movers, all[i])
+		if m := &all[i]; m.growth > 0 && m.read == s.reads && m.goesOn() && (m.certain() > 0 || !sure) {
+			movers = append(movers, *m)
 		}
 	}
 	byCertainty(movers)
@@ -50,7 +51,7 @@ func (s *siteTable) groups(from int) []group {
 	if len(movers) == 0 {
 		return nil
 	}
-	b := newBlame(s.frames, all, movers, s.n-1)
+	b := newBlame(s.frames, &s.names, all, movers, s.n-1)
 	index, taken := make(map[string]int), make(map[uint64]bool, len(movers))
 	var out []group
 	for _, m := range movers {
@@ -136,7 +137,7 @@ func (s *siteTable) accumulates(cfg *Config, load func(float64) float32, scratch
 			break
 		}
 		var out []group
-		for _, g := range s.groups(from) {
+		for _, g := range s.groups(from, true) {
 			if g.growth < heapFloor || g.growth <= accumulateZ*g.sd || g.keeps() < keepsShare {
 				continue
 			}

@@ -28,7 +28,7 @@ func (d *Detector) culprits() []memwatch.Culprit {
 		if table != &d.stacks {
 			unit = 1
 		}
-		for _, g := range table.groups(0) {
+		for _, g := range table.groups(0, false) {
 			if len(out) == maxCulprits {
 				return out
 			}

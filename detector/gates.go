@@ -60,8 +60,10 @@ func (d *Detector) siteGate(ev *evidence) memwatch.Gate {
 		best = ev.groups
 	}
 	if len(best) == 0 {
-		return memwatch.Gate{Name: "site", Need: fmt.Sprintf(">= %.3g", accumulateZ),
-			Detail: "no call site's growth stands out from sampling noise, or what they allocate is freed again; the process's own growth decides"}
+		return memwatch.Gate{
+			Name: "site", Need: fmt.Sprintf(">= %.3g", accumulateZ),
+			Detail: "no call site's growth stands out from sampling noise, or what they allocate is freed again; the process's own growth decides",
+		}
 	}
 	g := &best[0]
 	return gate("site", g.growth/math.Max(g.sd, 1), ">= %.3g", accumulateZ, len(ev.groups) > 0,

@@ -1,7 +1,6 @@
 package detector
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/zupee/memwatch"
@@ -50,42 +49,65 @@ const (
 	replaced = 0.3
 )
 
-// call is one function calling another; the leaf-most calls nobody.
-type call struct{ caller, callee string }
-
-// blame knows what went through the functions on some stacks.
+// blame knows what went through the functions on some stacks. Functions go by
+// their number in the table of names; calls by the pair.
 type blame struct {
 	frames []memwatch.Frame
-	funcs  map[string]flow
-	calls  map[call]flow
+	names  *names
+	funcs  []flow
+	wanted []bool
+	calls  map[[2]int32]flow // caller, callee
+}
+
+// names numbers the functions of a growing list of frames.
+type names struct {
+	of     []int32 // by frame
+	number map[string]int32
+}
+
+// follow numbers the frames that are new. A list that is not the old one grown
+// longer is numbered afresh.
+func (n *names) follow(frames []memwatch.Frame, same bool) {
+	if n.number == nil || !same || len(frames) < len(n.of) {
+		n.of, n.number = n.of[:0], make(map[string]int32, len(frames))
+	}
+	for _, f := range frames[len(n.of):] {
+		i, ok := n.number[f.Function]
+		if !ok {
+			i = int32(len(n.number))
+			n.number[f.Function] = i
+		}
+		n.of = append(n.of, i)
+	}
 }
 
 // newBlame sums up all moves for the functions that are on the stacks of movers.
-func newBlame(frames []memwatch.Frame, all, movers []mover, last int) *blame {
-	b := &blame{frames: frames, funcs: make(map[string]flow, 64), calls: make(map[call]flow, 64)}
+func newBlame(frames []memwatch.Frame, n *names, all, movers []mover, last int) *blame {
+	b := &blame{
+		frames: frames, names: n, funcs: make([]flow, len(n.number)), wanted: make([]bool, len(n.number)),
+		calls: make(map[[2]int32]flow, 64),
+	}
 	for i := range movers {
 		for _, id := range movers[i].stack {
-			b.funcs[frames[id].Function] = flow{}
+			b.wanted[n.of[id]] = true
 		}
 	}
-	var names []string
+	seen := make([]int32, len(n.number)) // by which move last, to count recursion once
 	for i := range all {
 		m := &all[i]
-		names = names[:0]
+		live := float64(m.live[last])
 		for j, id := range m.stack {
 			if int(id) >= len(frames) {
 				break
 			}
-			name := frames[id].Function
-			f, wanted := b.funcs[name]
-			if !wanted || slices.Contains(names, name) { // recursion counts once
+			f := n.of[id]
+			if !b.wanted[f] || seen[f] == int32(i+1) {
 				continue
 			}
-			names = append(names, name)
-			live := float64(m.live[last])
-			b.funcs[name] = f.plus(m.late, m.bornLate, live)
+			seen[f] = int32(i + 1)
+			b.funcs[f] = b.funcs[f].plus(m.late, m.bornLate, live)
 			if j+1 < len(m.stack) && int(m.stack[j+1]) < len(frames) {
-				c := call{frames[m.stack[j+1]].Function, name}
+				c := [2]int32{n.of[m.stack[j+1]], f}
 				b.calls[c] = b.calls[c].plus(m.late, m.bornLate, live)
 			}
 		}
@@ -99,8 +121,11 @@ func (b *blame) helper(stack []uint32, i int) bool {
 	if i+1 >= len(stack) {
 		return false
 	}
-	name := b.frames[stack[i]].Function
-	all, here := b.funcs[name], b.calls[call{b.frames[stack[i+1]].Function, name}]
+	if b.names == nil {
+		return false
+	}
+	f := b.names.of[stack[i]]
+	all, here := b.funcs[f], b.calls[[2]int32{b.names.of[stack[i+1]], f}]
 	others := all.plus(-here.growth, -here.born, -here.live)
 	if all.born < 0 || here.born < 0 {
 		others.born = -1

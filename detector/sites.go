@@ -23,6 +23,7 @@ type siteTable struct {
 	index map[uint64]int32
 	// The newest profile's frames, its sampling period, and how often it was read.
 	frames []memwatch.Frame
+	names  names
 	period float64
 	reads  uint32
 }
@@ -54,7 +55,10 @@ func (s *siteTable) add(t float64, p *memwatch.Sites) bool {
 	s.t[s.n] = t
 	s.n++
 	s.reads++
+	// Our own decoder only ever appends to its list of frames.
+	same := len(s.frames) > 0 && len(p.Frames) >= len(s.frames) && p.Frames[0] == s.frames[0] && p.Frames[len(s.frames)-1] == s.frames[len(s.frames)-1]
 	s.frames, s.period = p.Frames, float64(p.PeriodBytes)
+	s.names.follow(s.frames, same)
 	for i := range p.Sites {
 		if in := &p.Sites[i]; wellFormed(in, len(p.Frames)) {
 			s.put(in, p.Kind)
