@@ -2,7 +2,6 @@ package hub
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -326,19 +325,6 @@ func snapshotOf(id string, c *memwatch.Capture) wire.Snapshot {
 		Type: wire.TypeSnapshot, V: wire.Version, ID: id, Service: shop.Service, Instance: shop.Instance,
 		Filename: c.Filename, Timestamp: c.Time, Capture: c,
 	}
-}
-
-func gunzip(t *testing.T, b []byte) []byte {
-	t.Helper()
-	z, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 func wantCode(a answer, code, says string) error {

@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (err error) {
 	case <-ctx.Done():
 		logger.Info("hub is stopping")
 		h.shutdown(context.WithoutCancel(ctx), server)
-		<-failed
+		<-failed //nolint:errcheck // http.ErrServerClosed
 		return nil
 	case err := <-failed:
 		h.shutdown(context.WithoutCancel(ctx), server)

@@ -52,7 +52,7 @@ func (s sink) Readings(ctx context.Context, messages []wire.Metrics) error {
 		if err != nil {
 			return err
 		}
-		s.hub.readings.Add(int64(result.Stored))
+		s.readings.Add(int64(result.Stored))
 	}
 	verdicts := map[name]*wire.Metrics{}
 	for i := range messages {

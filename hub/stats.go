@@ -82,7 +82,8 @@ var gauges = []struct {
 func gauge(name, help string, value func(*api.Stats) float64) (g struct {
 	desc  *prometheus.Desc
 	value func(s *api.Stats) float64
-}) {
+},
+) {
 	g.desc, g.value = prometheus.NewDesc("memwatch_hub_"+name, help, nil, nil), value
 	return g
 }

@@ -145,7 +145,7 @@ func TestPageIsServedSafely(t *testing.T) {
 		{"/../../etc/passwd", "<title>memwatch", "no-cache"},
 	} {
 		resp, body := r.request("GET", c.path, nil)
-		if resp.StatusCode != 200 || !strings.Contains(body, c.contains) || resp.Header.Get("Cache-Control") != c.cache {
+		if resp.StatusCode != http.StatusOK || !strings.Contains(body, c.contains) || resp.Header.Get("Cache-Control") != c.cache {
 			if resp.StatusCode == http.StatusMovedPermanently || resp.StatusCode == http.StatusTemporaryRedirect {
 				continue // the mux cleans the path first
 			}
@@ -162,7 +162,7 @@ func TestPageIsServedSafely(t *testing.T) {
 			t.Errorf("policy %q allows what is unsafe", csp)
 		}
 	}
-	if resp, _ := r.request("GET", "/assets/old-2.js", nil); resp.StatusCode != 404 {
+	if resp, _ := r.request("GET", "/assets/old-2.js", nil); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("a missing asset: %s, want 404 and not the page", resp.Status)
 	}
 	if resp, _ := r.request("GET", "/api/services", http.Header{"Host": {"evil.example"}}); resp.StatusCode != http.StatusMisdirectedRequest {
@@ -198,7 +198,7 @@ func TestJSONIsCompressedForWhoAsks(t *testing.T) {
 func TestHealthEndpoints(t *testing.T) {
 	r := start(t, quick(t.TempDir()))
 	for path, want := range map[string]string{"/health": `"status":"healthy"`, "/healthz": "ok", "/readyz": "ready", "/metrics": "memwatch_hub_services 0", "/api/stats": `"uptime":`} {
-		if resp, body := r.request("GET", path, nil); resp.StatusCode != 200 || !strings.Contains(body, want) {
+		if resp, body := r.request("GET", path, nil); resp.StatusCode != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %s: %s", path, resp.Status, body)
 		}
 	}

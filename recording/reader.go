@@ -148,7 +148,7 @@ func (r *Reader) lines() iter.Seq2[line, error] {
 			yield(line{}, fmt.Errorf("read recording: %w", err))
 			return
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in := bufio.NewReaderSize(io.LimitReader(f, 1<<40), maxLineBytes)
 		for n := 1; ; n++ {
 			b, err := in.ReadSlice('\n')

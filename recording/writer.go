@@ -2,6 +2,7 @@ package recording
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,8 +45,7 @@ func Create(dir string, meta Meta) (*Writer, error) {
 	}
 	w := &Writer{dir: dir, meta: meta, samples: f}
 	if err := writeMeta(dir, meta); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("create recording: %w", err)
+		return nil, fmt.Errorf("create recording: %w", errors.Join(err, f.Close()))
 	}
 	return w, nil
 }

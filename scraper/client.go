@@ -121,7 +121,7 @@ func (c *client) fetch(ctx context.Context, path string, use func(body []byte, t
 	if err != nil {
 		return c.failTransport(path, err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // lets a short refusal keep the connection
 		return c.failStatus(path, resp.StatusCode)
@@ -174,6 +174,7 @@ func (c *client) read(buf *bytes.Buffer, resp *http.Response, path string) error
 func (c *client) tooLarge(path, when string) error {
 	return c.fail(path, TooLarge, fmt.Errorf("the answer is larger than %d bytes%s", c.cfg.MaxBytes, when), "raise maxBytes if it is meant to be")
 }
+
 func (c *client) request(ctx context.Context, path string) (*http.Request, error) {
 	where := path
 	if strings.HasPrefix(path, "/") {

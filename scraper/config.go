@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -127,7 +128,7 @@ func ParseURL(s string) (*url.URL, error) {
 		return nil, bad("it has no host")
 	}
 	if _, port, err := net.SplitHostPort(u.Host); err == nil {
-		if _, err := net.LookupPort("tcp", port); err != nil || port == "0" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return nil, bad(fmt.Sprintf("port %q is not one", port))
 		}
 	}

@@ -81,7 +81,7 @@ func readMetrics(body []byte, s *memwatch.Sample) error {
 	case series == 0:
 		return errors.New("no Prometheus text")
 	case len(m.seen) == 0:
-		return fmt.Errorf("Prometheus text of %d series, none of which tells memory (go_memstats_*, nodejs_*, jemalloc_*, process_resident_memory_bytes)", series)
+		return fmt.Errorf("text of %d Prometheus series, none of which tells memory (go_memstats_*, nodejs_*, jemalloc_*, process_resident_memory_bytes)", series)
 	}
 	for _, from := range []*memwatch.Sample{&m.found, &m.allocator} {
 		for sig, v := range from.All() {

@@ -70,7 +70,7 @@ func scanSegment(path string, first uint64) (s *segment, torn bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("open segment: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	s = &segment{first: first}
 	in := bufio.NewReaderSize(f, 64<<10)
 	for {

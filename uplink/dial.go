@@ -81,7 +81,7 @@ func (u *Uplink) dial(ctx context.Context, url string) (*ws.Conn, int, error) {
 	defer transport.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, resp, err := ws.Dial(ctx, url, ws.DialOptions{
+	conn, resp, err := ws.Dial(ctx, url, ws.DialOptions{ //nolint:bodyclose // ws.Dial closes it
 		HTTPClient: &http.Client{Transport: transport}, Header: header,
 		Subprotocols: []string{subprotocol0, wire.Subprotocol}, MaxFrameBytes: maxAnswerBytes,
 	})

@@ -95,7 +95,7 @@ func (s *session) upload(ctx context.Context, id, path string, offset int64, ans
 	if err != nil {
 		return fmt.Errorf("%w: %w", errFile, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data := make([]byte, wire.ChunkBytes)
 	var frame []byte
 	for len(answers) == 0 {

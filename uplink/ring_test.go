@@ -16,11 +16,11 @@ func TestRingTakesTurnsAndBacksOff(t *testing.T) {
 		}
 	}
 	expect("a", 0)
-	for _, wait := range []time.Duration{1, 2, 4, 8, 10, 10} { // a round each
+	for _, seconds := range []int{1, 2, 4, 8, 10, 10} { // a round each
 		r.failed("a", false, 0, now)
 		expect("b", 0)
 		r.failed("b", false, 0, now)
-		expect("a", wait*time.Second)
+		expect("a", time.Duration(seconds)*time.Second)
 	}
 	r.failed("a", true, 0, now) // it worked for a while: begin anew
 	expect("b", 0)

@@ -62,7 +62,8 @@ func (c *children) start(ctx context.Context, name, program string, args ...stri
 	if err != nil {
 		return "", fmt.Errorf("start %s: %w", label, err)
 	}
-	k := &child{cmd: exec.Command(program, args...), ended: make(chan struct{})}
+	// stop ends it, gently first; a context would kill it.
+	k := &child{cmd: exec.Command(program, args...), ended: make(chan struct{})} //nolint:noctx
 	endWithParent(k.cmd)
 	if k.stdin, err = k.cmd.StdinPipe(); err != nil {
 		return "", errors.Join(fmt.Errorf("start %s: %w", label, err), log.Close())
@@ -99,7 +100,7 @@ func (c *children) live(k *child, label string, log *os.File, started chan<- err
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(k.ended)
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	err := k.cmd.Start()
 	started <- err
 	if err != nil {

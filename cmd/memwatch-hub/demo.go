@@ -54,7 +54,7 @@ func newDemo(stdout, stderr io.Writer) *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("make a folder for the demo: %w", err)
 				}
-				defer os.RemoveAll(dir)
+				defer func() { _ = os.RemoveAll(dir) }()
 				cfg.Data = dir
 			}
 			if err := cfg.Validate(); err != nil {

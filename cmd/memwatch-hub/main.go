@@ -40,7 +40,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 // run is main with its surroundings given; it returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot(stdout, stderr)
+	root := newRoot(stdout, stderr) //nolint:contextcheck // cobra hands each command its context
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

@@ -88,7 +88,7 @@ func (s *Server) profile(ctx context.Context, c memwatch.Capture) (*profile.Prof
 	if err != nil {
 		return nil, fmt.Errorf("open profile %s: %w", c.ID, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	b, err := inflate(f, maxProfileBytes)
 	if err == nil {
 		var p *profile.Profile
@@ -109,7 +109,7 @@ func inflate(f io.Reader, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, errors.New("no data")
 	}
-	var r io.Reader = io.MultiReader(bytes.NewReader(head[:n]), f)
+	r := io.MultiReader(bytes.NewReader(head[:n]), f)
 	if head[0] == 0x1f && head[1] == 0x8b {
 		z, err := gzip.NewReader(r)
 		if err != nil {

@@ -37,9 +37,11 @@ func (r *recorder) Register(context.Context, wire.Registration) error { return r
 func (r *recorder) Has(_ context.Context, sha256 string) (bool, error) {
 	return r.complete[sha256], r.fails
 }
+
 func (r *recorder) Partial(_ context.Context, s string) (int64, error) {
 	return int64(len(r.bytes[s])), nil
 }
+
 func (r *recorder) Finish(_ context.Context, s string, size int64) error {
 	if int64(len(r.bytes[s])) != size {
 		return ErrCorrupt

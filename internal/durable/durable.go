@@ -156,7 +156,7 @@ func syncPath(path string) error {
 	if err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	// Some file systems cannot sync a folder and say so with EINVAL.
 	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return fmt.Errorf("sync %s: %w", path, err)

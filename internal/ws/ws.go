@@ -61,7 +61,7 @@ func Dial(ctx context.Context, url string, o DialOptions) (*Conn, *http.Response
 		HTTPClient: o.HTTPClient, HTTPHeader: o.Header, Subprotocols: o.Subprotocols,
 	})
 	if resp != nil && resp.Body != nil {
-		defer resp.Body.Close()
+		defer func() { _ = resp.Body.Close() }()
 	}
 	if err != nil {
 		return nil, resp, fmt.Errorf("connect %s: %w", url, err)

@@ -155,7 +155,7 @@ func TestARefusedUpgradeGivesTheAnswer(t *testing.T) {
 	}))
 	defer srv.Close()
 	_, resp, err := ws.Dial(t.Context(), srv.URL, ws.DialOptions{HTTPClient: srv.Client()})
-	if err == nil || resp == nil || resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "7" {
+	if err == nil || resp == nil || resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "7" {
 		t.Errorf("answer %v, error %v", resp, err)
 	}
 }
