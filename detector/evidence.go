@@ -60,7 +60,7 @@ func (d *Detector) gather() (evidence, bool) {
 		return ev, false
 	}
 	sites := len(ev.groups) > 0
-	ev.beyondLoad = d.beyondLoad(&ev.tr) >= loadShare || sites && ev.groups[0].tr.beyondLoad >= loadShare
+	ev.beyondLoad = d.beyondLoad(&ev) >= loadShare || sites && ev.groups[0].tr.beyondLoad >= loadShare
 	if !ev.beyondLoad {
 		x := d.danger(&ev)
 		ev.beyondLoad = x.imminent(&ev)
@@ -79,10 +79,11 @@ func (d *Detector) gather() (evidence, bool) {
 // beyondLoad is the share of a growth that load leaves unexplained, over the
 // growth's own time and over longer ones: the rise of a day's traffic is lost in
 // the noise of twenty minutes, and plain in three hours.
-func (d *Detector) beyondLoad(tr *trend) float64 {
+func (d *Detector) beyondLoad(ev *evidence) float64 {
+	tr := &ev.tr
 	share := tr.beyondLoad
 	var buf [levelBlocks]block
-	p := &d.series[liveHeap].pyramid
+	p := &d.seriesOf(ev).pyramid
 	for l := range levels {
 		w := p.window(l, levelBlocks, &buf)
 		if len(w) < minPoints {
@@ -93,6 +94,16 @@ func (d *Detector) beyondLoad(tr *trend) float64 {
 		}
 	}
 	return share
+}
+
+// seriesOf is the series that evidence speaks of; for what sites hold, the live heap.
+func (d *Detector) seriesOf(ev *evidence) *series {
+	for i := range d.series {
+		if s := &d.series[i]; s.kind == ev.kind && s.name == ev.name {
+			return s
+		}
+	}
+	return &d.series[liveHeap]
 }
 
 // fresh reports whether the level is higher than the process ever held and came

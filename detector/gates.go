@@ -24,8 +24,8 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 			"log-likelihood by which \"jumped once\" explains the readings better than \"goes on\""),
 		gate("ending", tr.ending, ">= %.3g", endingShare, tr.ending >= endingShare,
 			"the last third made %.0f %% of the growth; an even pace makes 33 %%", 100*tr.ending),
-		gate("load", d.beyondLoad(tr), ">= %.3g", loadShare, ev.beyondLoad,
-			"%.0f %% of the growth is not explained by more allocations per second", 100*math.Max(0, d.beyondLoad(tr))),
+		gate("load", d.beyondLoad(ev), ">= %.3g", loadShare, ev.beyondLoad,
+			"%.0f %% of the growth is not explained by more allocations per second", 100*math.Max(0, d.beyondLoad(ev))),
 		gate("watched", watched, ">= %.6g", math.Max(settleSeconds, lifeShare*d.clock.t), ev.watched,
 			"seen for %s; %s that doubled the memory need not be watched for long", duration(watched), size(float64(d.cfg.LeakThresholdBytes))),
 	}

@@ -77,8 +77,8 @@ func (d *Detector) judge() {
 	}
 	switch {
 	case st.state == memwatch.Leaking && st.weak >= leakingMisses:
-		st.state = memwatch.Suspect
-	case st.strong >= leakingHits && d.clock.t-st.strongSince >= holdShare*ev.tr.span:
+		st.state, st.strong = memwatch.Suspect, 0
+	case ev.strong() && st.strong >= leakingHits && d.clock.t-st.strongSince >= holdShare*ev.tr.span:
 		st.state = memwatch.Leaking
 	case st.hits >= suspectHits && st.state != memwatch.Leaking:
 		st.state = memwatch.Suspect
