@@ -49,4 +49,24 @@ type Alert struct {
 	Filename string `json:"filename,omitempty"`
 	// Profiles are the captures that belong to it, oldest first.
 	Profiles []string `json:"profiles"`
+
+	// Confidence is 0 to 1: the worst instance's, raised by replicas that show the same.
+	Confidence float64 `json:"confidence,omitempty"`
+	// Replicas is how many instances the service has, Leaking how many of them
+	// show this leak now.
+	Replicas int `json:"replicas,omitempty"`
+	Leaking  int `json:"leaking,omitempty"`
+	// HeldBack says why a leak does not count as a warning yet; "" when it does.
+	HeldBack string `json:"heldBack,omitempty"`
+	// SinceVersion is the version that brought the leak; "" when unknown.
+	SinceVersion string `json:"sinceVersion,omitempty"`
+
+	// Acknowledged, Silenced and Expected are what people decided; nil when nobody
+	// did, or it is over. Dismissed is who said that a resolved one is done with.
+	Acknowledged *Mark `json:"acknowledged,omitempty"`
+	Silenced     *Mark `json:"silenced,omitempty"`
+	Expected     *Mark `json:"expected,omitempty"`
+	Dismissed    *Mark `json:"dismissed,omitempty"`
+	// Deliveries say, channel by channel, who was told. The store adds them.
+	Deliveries []Delivery `json:"deliveries,omitempty"`
 }

@@ -14,8 +14,8 @@ import (
 
 // announcer asks the alert engine, one question at a time, and tells what comes
 // of it: an alert is saved first and announced after. What cannot be saved waits
-// and is tried again; of each alert the newest form alone waits, so that it is
-// bounded by the alerts.
+// and is tried again; of each alert the newest form alone waits, with the log of
+// how it came to it.
 type announcer struct {
 	store  *store.Store
 	fleet  *fleet
@@ -63,7 +63,7 @@ func (a *announcer) push(events []alert.Event) {
 		replaced := false
 		for i := range a.waiting {
 			if w := &a.waiting[i]; w.Alert.ID == e.Alert.ID {
-				w.Alert, w.New, replaced = e.Alert, w.New || e.New, true
+				w.Alert, w.New, w.Log, replaced = e.Alert, w.New || e.New, append(w.Log, e.Log...), true
 			}
 		}
 		if !replaced {
@@ -75,7 +75,7 @@ func (a *announcer) push(events []alert.Event) {
 func (a *announcer) flush(ctx context.Context) error {
 	for len(a.waiting) > 0 {
 		e := a.waiting[0]
-		created, err := a.store.SaveAlert(ctx, e.Alert)
+		created, err := a.store.SaveAlert(ctx, e.Alert, e.Log...)
 		if err != nil {
 			a.failed.Inc()
 			return err

@@ -95,6 +95,11 @@ func (h *hub) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	held, err := h.store.HeldAlerts(ctx, h.started)
+	if err != nil {
+		return err
+	}
+	h.alerts.engine.RestoreMarks(held)
 	h.alerts.engine.Restore(open)
 	for _, in := range instances {
 		r := restored{firstSeen: in.FirstSeen, lastSeen: in.LastSeen, last: in.Last, verdict: in.Verdict}

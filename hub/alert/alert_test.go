@@ -419,16 +419,6 @@ func TestABlankAlertEndsWhenItsLeakIsKnownToBeAnothers(t *testing.T) {
 	}
 }
 
-func TestAPersonCanResolve(t *testing.T) {
-	b := start(t)
-	a := b.one(b.read("a", leaking("main.put")), true, fires)
-	b.none(b.Resolve("no such", "ann", b.at))
-	if a = b.one(b.Resolve(a.ID, "ann", b.at), false, resolved); a.Message != "checkout no longer leaks heap memory in main.put: resolved by ann" {
-		t.Errorf("message %q", a.Message)
-	}
-	b.none(b.Resolve(a.ID, "ann", b.at))
-}
-
 // TestARestartOfTheHubDoublesNothing restores at every point of a long story
 // and sends everything again.
 func TestARestartOfTheHubDoublesNothing(t *testing.T) {

@@ -72,7 +72,7 @@ func (e *Engine) Tick(at time.Time) []Event {
 			gone = append(gone, in)
 		}
 	}
-	var events []Event
+	events := e.expire(at)
 	byName := func(a, b *service) int { return strings.Compare(a.name, b.name) }
 	for _, sv := range slices.SortedFunc(maps.Keys(missing), byName) {
 		events = append(events, e.disconnected(sv, missing[sv], at)...)

@@ -23,14 +23,17 @@ type Event struct {
 	Alert memwatch.Alert
 	// New is true for an alert's first event. Alert.State tells the last one.
 	New bool
+	// Log is what happened to it since its last event.
+	Log []memwatch.Transition
 }
 
 // service is what the engine knows of one service.
 type service struct {
 	name      string
 	instances map[string]*instance
-	connected int     // of them
-	open      []*open // oldest first
+	connected int              // of them
+	open      []*open          // oldest first
+	marks     map[string]marks // by fingerprint
 }
 
 // instance is what the engine knows of one instance.
@@ -74,7 +77,8 @@ func (e *Engine) Restore(alerts []memwatch.Alert) {
 			continue
 		}
 		sv := e.service(a.Service)
-		o := &open{alert: clone(a), members: map[string]*member{}, toldAt: a.UpdatedAt.Time()}
+		sv.mark(&a)
+		o := &open{alert: clone(a), members: map[string]*member{}, toldAt: a.UpdatedAt.Time(), told: a.Severity}
 		for _, name := range a.Instances {
 			e.instance(a.Service, name)
 			o.members[name] = &member{leaking: true, finding: finding{
@@ -137,18 +141,6 @@ func (e *Engine) Reading(r Reading) []Event {
 	return events
 }
 
-// Resolve ends an alert because a person said so. by is a name.
-func (e *Engine) Resolve(id, by string, at time.Time) []Event {
-	for _, sv := range e.services {
-		for _, o := range sv.open {
-			if o.alert.ID == id {
-				return []Event{e.resolve(o, at, resolvedMessage(o, "resolved by "+by))}
-			}
-		}
-	}
-	return nil
-}
-
 // Open answers the alerts that fire now, oldest first: what Restore takes.
 func (e *Engine) Open() []memwatch.Alert {
 	var out []memwatch.Alert
@@ -184,7 +176,7 @@ func (e *Engine) forget(in *instance, at time.Time) []Event {
 	}
 	delete(e.away, in)
 	delete(in.service.instances, in.name)
-	if len(in.service.instances) == 0 && len(in.service.open) == 0 {
+	if len(in.service.instances) == 0 && len(in.service.open) == 0 && len(in.service.marks) == 0 {
 		delete(e.services, in.service.name)
 	}
 	return events

@@ -18,7 +18,9 @@ const maxProfiles = 64
 type open struct {
 	alert   memwatch.Alert
 	members map[string]*member
-	toldAt  time.Time // of its last event
+	toldAt  time.Time         // of its last event
+	told    memwatch.Severity // in it
+	log     []memwatch.Transition
 }
 
 // member is an instance's part in one alert.
@@ -91,12 +93,13 @@ func (e *Engine) leak(in *instance) (events []Event) {
 	o := e.match(in)
 	isNew := o == nil
 	if isNew {
-		o = fire(in)
+		if o = fire(in); o == nil {
+			return nil
+		}
 	}
 	renamed := len(f.functions) > 0 && !slices.Contains(f.functions, o.alert.Culprit)
 	if renamed {
-		o.alert.Culprit = f.functions[0]
-		o.alert.Fingerprint = fingerprint(in.service.name, f.kind, o.alert.Culprit)
+		o.rename(in)
 	}
 	for _, other := range slices.Clone(in.service.open) {
 		if m := other.members[in.name]; m != nil && other.alert.Kind == f.kind && other != o {
@@ -105,6 +108,16 @@ func (e *Engine) leak(in *instance) (events []Event) {
 	}
 	joined := e.join(o, in)
 	return append(events, e.tell(o, in.at, isNew, isNew || joined || renamed)...)
+}
+
+// rename gives an alert the culprit that its instance names.
+func (o *open) rename(in *instance) {
+	a := &o.alert
+	a.Culprit = in.finding.functions[0]
+	a.Fingerprint = fingerprint(in.service.name, in.finding.kind, a.Culprit)
+	o.note(in.at, memwatch.ActionRename, memwatchItself, in.name+" names "+a.Culprit)
+	in.service.inherit(a, in.at)
+	in.service.mark(a)
 }
 
 // also looks after another alert of the same kind that a leaking instance is in.
@@ -117,7 +130,7 @@ func (e *Engine) also(o *open, m *member, in *instance) []Event {
 	}
 	// It had no culprit, and now is known to be the leak of another alert.
 	if delete(o.members, in.name); len(o.members) == 0 {
-		return []Event{e.resolve(o, in.at, supersededMessage(o, in.finding.functions[0]))}
+		return []Event{e.resolve(o, in.at, memwatchItself, supersededMessage(o, in.finding.functions[0]))}
 	}
 	return nil
 }
@@ -165,7 +178,8 @@ func (e *Engine) match(in *instance) *open {
 	return nil
 }
 
-// fire makes a new alert for an instance's leak.
+// fire makes a new alert for an instance's leak; nil when a person has just
+// dismissed it.
 func fire(in *instance) *open {
 	f := in.finding
 	function := ""
@@ -173,12 +187,17 @@ func fire(in *instance) *open {
 		function = f.functions[0]
 	}
 	print := fingerprint(in.service.name, f.kind, function)
+	if holds(in.service.marks[print].dismissed, in.at) {
+		return nil
+	}
 	o := &open{members: map[string]*member{}, alert: memwatch.Alert{
 		ID: alertID(in.at, print), Type: memwatch.AlertLeak, State: memwatch.AlertFiring, Fingerprint: print, Culprit: function,
 		Service: in.service.name, Instances: []string{}, Kind: f.kind, Severity: f.severity,
 		Time: memwatch.Milli(in.at), Profiles: []string{},
 	}}
 	in.service.open = append(in.service.open, o)
+	in.service.inherit(&o.alert, in.at)
+	in.service.mark(&o.alert)
 	return o
 }
 
@@ -189,7 +208,9 @@ func (e *Engine) join(o *open, in *instance) (news bool) {
 		m = &member{}
 		o.members[in.name] = m
 	}
-	news = !m.leaking
+	if news = !m.leaking; news && len(o.members) > 1 {
+		o.note(in.at, memwatch.ActionJoin, memwatchItself, in.name+" shows it")
+	}
 	m.again(in)
 	if at, found := slices.BinarySearch(o.alert.Instances, in.name); !found {
 		o.alert.Instances = slices.Insert(o.alert.Instances, at, in.name)
@@ -204,18 +225,25 @@ func (e *Engine) join(o *open, in *instance) (news bool) {
 // tell brings the alert's words and numbers up to date and makes an event of
 // it, at once when there is news, else now and then.
 func (e *Engine) tell(o *open, at time.Time, isNew, news bool) []Event {
-	before := o.alert
 	if o.alert.Type == memwatch.AlertLeak {
 		o.worst()
+		o.resume(e.services[o.alert.Service], at)
 		o.alert.Message = leakMessage(o)
 	}
-	news = news || before.Severity != o.alert.Severity
-	if !news && at.Sub(o.toldAt) < e.cfg.UpdateEvery {
+	switch now := o.alert.Severity.Rank(); {
+	case isNew:
+		o.note(at, memwatch.ActionFire, memwatchItself, o.alert.Message)
+	case now > o.told.Rank():
+		o.note(at, memwatch.ActionWorsen, memwatchItself, o.alert.Message)
+	case now < o.told.Rank():
+		o.note(at, memwatch.ActionEase, memwatchItself, o.alert.Message)
+	}
+	if !news && len(o.log) == 0 && at.Sub(o.toldAt) < e.cfg.UpdateEvery {
 		return nil
 	}
-	o.toldAt = at
+	o.toldAt, o.told = at, o.alert.Severity
 	o.alert.UpdatedAt = max(o.alert.UpdatedAt, memwatch.Milli(at))
-	return []Event{{Alert: clone(o.alert), New: isNew}}
+	return []Event{o.event(isNew)}
 }
 
 // worst takes severity and numbers from the member that is worst off, and
@@ -263,11 +291,11 @@ func (e *Engine) settle(o *open, at time.Time) []Event {
 	}
 	switch {
 	case gone:
-		return []Event{e.resolve(o, at, resolvedMessage(o, "its instances are gone for good"))}
+		return []Event{e.resolve(o, at, memwatchItself, resolvedMessage(o, "its instances are gone for good"))}
 	case o.alert.Type == memwatch.AlertDisconnect:
-		return []Event{e.resolve(o, at, resolvedMessage(o, "its instances are heard of again"))}
+		return []Event{e.resolve(o, at, memwatchItself, resolvedMessage(o, "its instances are heard of again"))}
 	}
-	return []Event{e.resolve(o, at, resolvedMessage(o, "healthy for "+span(e.healthyFor(o))))}
+	return []Event{e.resolve(o, at, memwatchItself, resolvedMessage(o, "healthy for "+span(e.healthyFor(o))))}
 }
 
 // healthyFor is the shortest healthy stretch among the members.
@@ -286,7 +314,7 @@ func (e *Engine) healthyFor(o *open) time.Duration {
 }
 
 // resolve ends an alert with these words.
-func (e *Engine) resolve(o *open, at time.Time, message string) Event {
+func (e *Engine) resolve(o *open, at time.Time, who, message string) Event {
 	sv := e.services[o.alert.Service]
 	sv.open = slices.DeleteFunc(sv.open, func(x *open) bool { return x == o })
 	a := &o.alert
@@ -294,7 +322,10 @@ func (e *Engine) resolve(o *open, at time.Time, message string) Event {
 	a.ResolvedAt = max(memwatch.Milli(at), a.Time)
 	a.UpdatedAt = max(a.UpdatedAt, a.ResolvedAt)
 	a.Message = message
-	return Event{Alert: clone(*a)}
+	a.Acknowledged = nil
+	o.note(at, memwatch.ActionResolve, who, message)
+	sv.mark(a)
+	return o.event(false)
 }
 
 // fingerprint names a leak.

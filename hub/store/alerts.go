@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/zupee/memwatch"
 )
@@ -17,9 +18,11 @@ const (
 	maxLimit     = 1000
 )
 
-// SaveAlert keeps an alert under its id, in place of what was there. created
-// says that nothing was: a resend is told from an event by it.
-func (s *Store) SaveAlert(ctx context.Context, a memwatch.Alert) (created bool, err error) {
+// SaveAlert keeps an alert under its id, in place of what was there, and adds
+// what happened to its log. created says that nothing was there: a resend is told
+// from an event by it. Deliveries are kept by SaveDelivery alone.
+func (s *Store) SaveAlert(ctx context.Context, a memwatch.Alert, log ...memwatch.Transition) (created bool, err error) {
+	a.Deliveries = nil
 	body, err := json.Marshal(a)
 	if err != nil {
 		return false, fmt.Errorf("alert %s: %w", a.ID, err)
@@ -30,16 +33,29 @@ func (s *Store) SaveAlert(ctx context.Context, a memwatch.Alert) (created bool, 
 			return fmt.Errorf("save alert %s: %w", a.ID, err)
 		}
 		created = n == 0
-		_, err := t.tx.ExecContext(ctx, `INSERT INTO alerts (id, at, updated, service, type, state, kind, severity, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		_, err := t.tx.ExecContext(ctx, `INSERT INTO alerts (id, at, updated, service, type, state, kind, severity, fingerprint, held_until, body)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET at = excluded.at, updated = excluded.updated, service = excluded.service, type = excluded.type,
-			state = excluded.state, kind = excluded.kind, severity = excluded.severity, body = excluded.body`,
-			a.ID, int64(a.Time), int64(max(a.Time, a.UpdatedAt, a.ResolvedAt)), a.Service, string(a.Type), string(a.State), string(a.Kind), string(a.Severity), body)
+			state = excluded.state, kind = excluded.kind, severity = excluded.severity, fingerprint = excluded.fingerprint,
+			held_until = excluded.held_until, body = excluded.body`,
+			a.ID, int64(a.Time), int64(max(a.Time, a.UpdatedAt, a.ResolvedAt)), a.Service, string(a.Type), string(a.State), string(a.Kind), string(a.Severity),
+			a.Fingerprint, int64(heldUntil(&a)), body)
 		if err != nil {
 			return fmt.Errorf("save alert %s: %w", a.ID, err)
 		}
-		return nil
+		return t.log(ctx, a.ID, log)
 	})
 	return created && err == nil, err
+}
+
+// heldUntil is when the last decision about an alert ends.
+func heldUntil(a *memwatch.Alert) (until memwatch.UnixMilli) {
+	for _, m := range []*memwatch.Mark{a.Silenced, a.Expected, a.Dismissed} {
+		if m != nil {
+			until = max(until, m.Until)
+		}
+	}
+	return until
 }
 
 // AlertQuery chooses alerts; empty fields choose all.
@@ -65,15 +81,33 @@ func (s *Store) Alerts(ctx context.Context, q AlertQuery) (alerts []memwatch.Ale
 	w.equal("type", string(q.Type))
 	w.equal("kind", string(q.Kind))
 	total, err = page(ctx, s.read, "alerts", &w, q.Before, limit(q.Limit), &alerts)
-	return alerts, total, err
+	if err != nil {
+		return nil, 0, err
+	}
+	all := make([]*memwatch.Alert, len(alerts))
+	for i := range alerts {
+		all[i] = &alerts[i]
+	}
+	return alerts, total, s.addDeliveries(ctx, all)
 }
 
 // OpenAlerts answers every alert that is not resolved, oldest first: what the
 // hub needs to go on after a restart.
 func (s *Store) OpenAlerts(ctx context.Context) ([]memwatch.Alert, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT body FROM alerts WHERE state <> 'resolved' ORDER BY at, id")
+	return s.alerts(ctx, "open alerts", "SELECT body FROM alerts WHERE state <> 'resolved' ORDER BY at, id")
+}
+
+// HeldAlerts answers the newest alert of each leak, where it is resolved and
+// decisions about it still hold after that time; oldest first.
+func (s *Store) HeldAlerts(ctx context.Context, after time.Time) ([]memwatch.Alert, error) {
+	return s.alerts(ctx, "alerts under a decision", `SELECT body FROM alerts a WHERE held_until > ? AND state = 'resolved' AND NOT EXISTS (
+		SELECT 1 FROM alerts b WHERE b.fingerprint = a.fingerprint AND (b.at, b.id) > (a.at, a.id)) ORDER BY at, id`, after.UnixMilli())
+}
+
+func (s *Store) alerts(ctx context.Context, what, query string, args ...any) ([]memwatch.Alert, error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("open alerts: %w", explain(err))
+		return nil, fmt.Errorf("%s: %w", what, explain(err))
 	}
 	var alerts []memwatch.Alert
 	err = bodies(rows, &alerts)
@@ -82,8 +116,10 @@ func (s *Store) OpenAlerts(ctx context.Context) ([]memwatch.Alert, error) {
 
 // Alert answers one alert; the error is ErrNotFound when there is none.
 func (s *Store) Alert(ctx context.Context, id string) (a memwatch.Alert, err error) {
-	err = one(ctx, s.read, "alerts", id, &a)
-	return a, err
+	if err := one(ctx, s.read, "alerts", id, &a); err != nil {
+		return a, err
+	}
+	return a, s.addDeliveries(ctx, []*memwatch.Alert{&a})
 }
 
 // AlertCount is how many alerts a service has had, and how many are open.

@@ -174,7 +174,7 @@ func TestABrokenFileIsRefusedWithAHint(t *testing.T) {
 		}, store.ErrCorrupt, "restore a backup"},
 		"newer": {func(t *testing.T, path string) {
 			exec1(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
-		}, store.ErrNewer, "it has version 9999 and this memwatch-hub knows up to 1: run the newer memwatch-hub, or restore a backup of before the upgrade"},
+		}, store.ErrNewer, "it has version 9999 and this memwatch-hub knows up to 2: run the newer memwatch-hub, or restore a backup of before the upgrade"},
 		"in use": {func(t *testing.T, path string) {
 			open(t, store.Config{Path: path})
 		}, store.ErrLocked, "stop the other memwatch-hub, or give this one its own --data"},

@@ -57,7 +57,7 @@ func corrupt(where string) error {
 // check finds damage before it spreads. It reads every table but the chunks,
 // which are too many to read at each start and carry a checksum of their own.
 func (s *Store) check(ctx context.Context) error {
-	for _, table := range []string{"signals", "instances", "verdicts", "journal", "seals", "alerts", "captures"} {
+	for _, table := range []string{"signals", "instances", "verdicts", "journal", "seals", "alerts", "alert_log", "deliveries", "captures"} {
 		var answer string
 		if err := s.write.QueryRowContext(ctx, "SELECT * FROM pragma_quick_check('"+table+"')").Scan(&answer); err != nil {
 			return fmt.Errorf("check table %s: %w", table, err)
