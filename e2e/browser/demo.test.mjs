@@ -6,9 +6,12 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import test from 'node:test';
 import { promisify } from 'node:util';
-import { bin, getJSON, openBrowser, openPage, shoot, start, tempDir, until } from './lib.mjs';
+import { bin, getJSON, keepScreen, openBrowser, openPage, screens, shoot, start, tempDir, until } from './lib.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Pages whose pictures the documentation shows, and under which names. */
+const kept = { alert: 'alert', diff: 'profile' };
 
 async function assertAccessible(page, name) {
   // Through the debugger, since the page's own policy rightly refuses injected scripts.
@@ -18,7 +21,7 @@ async function assertAccessible(page, name) {
 }
 
 test('the demo shows the leaking service, its function and its profile', async (t) => {
-  const demo = start(t, bin('memwatch-hub'), ['demo', '--listen', '127.0.0.1:0', '--for', '230s', '--data', await tempDir(t)]);
+  const demo = start(t, bin('memwatch-hub'), ['demo', '--listen', '127.0.0.1:0', '--for', '460s', '--data', await tempDir(t)]);
   const started = Date.now();
   const [base] = await demo.line(/http:\/\/127\.0\.0\.1:\d+/);
 
@@ -46,17 +49,22 @@ test('the demo shows the leaking service, its function and its profile', async (
   const services = await getJSON(`${base}/api/services`);
   assert.equal(services[0].verdict.state, 'leaking', 'the worst comes first');
 
+  // For the documentation, a leak that has been seen for a while.
+  if (screens) await until('two minutes of readings', async () => (await getJSON(`${base}/api/services/${leaking.name}/metrics?limit=1`)).total > 120, 240);
+
   // The fleet page says so in words, and one click leads to the service.
   const short = culprit.function.split('/').at(-1);
   await page.getByText(short, { exact: false }).first().waitFor({ timeout: 20_000 });
   await page.getByText('Leaking').first().waitFor();
   await assertAccessible(page, 'fleet');
   await shoot(page, 'demo-fleet');
+  await keepScreen(page, 'fleet');
   await page.getByRole('link', { name: new RegExp(leaking.name) }).first().click();
   await page.getByText(short, { exact: false }).first().waitFor();
   await page.locator('canvas').first().waitFor();
   await assertAccessible(page, 'service');
   await shoot(page, 'demo-service');
+  await keepScreen(page, 'service');
 
   // One alert for the leak, and its evidence opens in go tool pprof.
   const { alerts } = await getJSON(`${base}/api/alerts?service=${leaking.name}`);
@@ -90,6 +98,7 @@ test('the demo shows the leaking service, its function and its profile', async (
       await assertAccessible(other, `${name} ${look}`);
       assert.ok(await other.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), `${name} ${look}: no sideways scrolling`);
       await shoot(other, `demo-${name}-${look}`);
+      if (kept[name] && look === 'desktop-light') await keepScreen(other, kept[name]);
       assert.deepEqual(other.problems, [], `${name} ${look}: script errors`);
       await other.context().close();
     }

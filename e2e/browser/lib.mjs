@@ -114,4 +114,10 @@ export async function openPage(browser, { width = 1440, height = 900, colorSchem
   return page;
 }
 
+/** A picture into out/, for whoever wants to look at what a test saw. */
 export const shoot = (page, name) => page.screenshot({ path: path.join(shots, `${name}.png`) });
+
+/** The folder for the pictures that the documentation shows; without one (npm run screens) none are made. */
+export const screens = process.env.MEMWATCH_SCREENS;
+
+export const keepScreen = (page, name) => screens && page.screenshot({ path: path.join(screens, `${name}.png`) });

@@ -84,13 +84,13 @@ function Banner() {
   const gone = Math.max(0, (now - connection.since) / 1000);
   const kept = loaded && !error ? `What you see was true ${gone < 5 ? 'a moment' : duration(gone)} ago.` : (error ?? '');
   return (
-    <div className="banner">
+    <section className="banner" aria-label="Connection">
       <div className="banner-inner">
         <p role="alert"><b>Disconnected from the hub.</b> <span aria-live="off">{kept}</span></p>
         <span className="muted">{wait > 0 ? `Trying again in ${wait} s` : 'Trying again…'}</span>
         <button type="button" className="button" onClick={store.retryNow}>Try now</button>
       </div>
-    </div>
+    </section>
   );
 }
 
