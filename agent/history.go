@@ -20,12 +20,8 @@ func (h *history) add(s *memwatch.Sample) {
 		return
 	}
 	h.skipped = 0
-	if len(h.kept) == h.max {
-		for i := range h.max / 2 {
-			h.kept[i] = h.kept[2*i]
-		}
-		h.kept = h.kept[:h.max/2]
-		h.stride *= 2
+	if len(h.kept) >= h.max {
+		h.halve()
 	}
 	h.kept = append(h.kept, *s)
 }
@@ -41,3 +37,20 @@ func (h *history) readings() []memwatch.Sample {
 
 // reset begins another life.
 func (h *history) reset() { h.kept, h.stride, h.skipped = h.kept[:0], 1, 0 }
+
+// resize changes how many are kept at most.
+func (h *history) resize(max int) {
+	for h.max = max; len(h.kept) > max; {
+		h.halve()
+	}
+}
+
+// halve leaves out every second one, now and from now on.
+func (h *history) halve() {
+	n := len(h.kept) / 2
+	for i := range n {
+		h.kept[i] = h.kept[2*i]
+	}
+	h.kept = h.kept[:n]
+	h.stride *= 2
+}

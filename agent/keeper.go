@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -120,9 +121,9 @@ func compareLine(saved []capture.Saved) string {
 
 // keeper opens the evidence on disk. Leaks of targets that are watched no more
 // are over as far as we can tell.
-func (a *agent) keeper(out *outbox) (*keeper, error) {
+func (a *agent) keeper() error {
 	if !a.cfg.Evidence {
-		return nil, nil
+		return nil
 	}
 	var pinned func(string) bool
 	if a.spool != nil {
@@ -130,17 +131,25 @@ func (a *agent) keeper(out *outbox) (*keeper, error) {
 	}
 	store, err := capture.Open(a.cfg.Capture, pinned, a.log)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.captures = store
 	a.closers = append(a.closers, store.Close)
-	for _, t := range store.Unresolved() {
-		if slices.ContainsFunc(a.cfg.Targets, func(w Target) bool { return w.Service == t.Service && w.Instance == t.Instance }) {
+	a.keep = &keeper{store: store, out: a.out}
+	return nil
+}
+
+// over ends the leaks of targets that are not among those watched.
+func (k *keeper) over(watched []Target, log *slog.Logger) {
+	if k == nil {
+		return
+	}
+	for _, t := range k.store.Unresolved() {
+		if slices.ContainsFunc(watched, func(w Target) bool { return w.Service == t.Service && w.Instance == t.Instance }) {
 			continue
 		}
-		if err := store.Resolve(t, time.Now()); err != nil {
-			return nil, err
+		if err := k.store.Resolve(t, time.Now()); err != nil {
+			log.Error("evidence", "error", err)
 		}
 	}
-	return &keeper{store: store, out: out}, nil
 }

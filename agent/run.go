@@ -6,22 +6,23 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/capture"
 	"github.com/zupee/memwatch/internal/version"
-	"github.com/zupee/memwatch/scraper"
 	"github.com/zupee/memwatch/spool"
 	"github.com/zupee/memwatch/uplink"
 )
 
 // Run watches the targets until ctx ends. Then it stops reading, gives the hub
-// what is waiting within cfg.Grace, and leaves the rest in the spool. An error
-// means that it could not start, or lost its listener.
-func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
-	a := &agent{cfg: cfg, log: log}
+// what is waiting within cfg.Grace, and leaves the rest in the spool. What comes
+// from reloads, which may be nil, takes effect meanwhile. An error means that it
+// could not start, or lost its listener.
+func Run(ctx context.Context, cfg Config, reloads <-chan Reload, log *slog.Logger) error {
+	a := &agent{cfg: cfg, log: log, reloads: reloads, reloaded: reloaded{at: time.Now()}}
 	defer a.close()
 	if err := a.open(ctx); err != nil {
 		return err
@@ -33,34 +34,36 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 type agent struct {
 	cfg       Config
 	log       *slog.Logger
+	reloads   <-chan Reload
 	listener  net.Listener // nil when off
 	endpoints endpoints
 	spool     *spool.Spool   // nil without a hub
-	uplink    *uplink.Uplink // nil without a hub
 	captures  *capture.Store // nil without evidence
-	runners   []*runner
+	out       *outbox
+	keep      *keeper
+	watching  sync.WaitGroup // of the runners
 	closers   []func() error // last in, first out
+
+	// What others read while a reload may change it.
+	mu       sync.Mutex
+	runners  []*runner
+	uplink   *uplink.Uplink // nil without a hub
+	sending  func()         // ends the uplink and waits for it
+	reloaded reloaded
 }
 
 func (a *agent) open(ctx context.Context) error {
 	if err := a.listen(ctx); err != nil {
 		return err
 	}
-	var out *outbox
 	if len(a.cfg.Uplink.URLs) > 0 {
 		if err := a.connect(); err != nil {
 			return err
 		}
-		out = &outbox{put: a.spool.Put}
+		a.out = &outbox{put: a.spool.Put}
 	}
-	keep, err := a.keeper(out)
-	if err != nil {
+	if err := a.keeper(); err != nil {
 		return err
-	}
-	for _, t := range a.cfg.Targets {
-		if err := a.add(t, out, keep); err != nil {
-			return err
-		}
 	}
 	a.endpoints.fill = a.fill
 	return nil
@@ -84,37 +87,24 @@ func (a *agent) connect() (err error) {
 		return err
 	}
 	a.closers = append(a.closers, a.spool.Close)
-	up := a.cfg.Uplink
-	up.Version = version.String()
-	a.uplink, err = uplink.New(up, a.spool.Queue(spool.Reading), a.spool.Queue(spool.Evidence), a.targets, a.log)
+	a.uplink, err = a.newUplink(a.cfg.Uplink)
 	return err
 }
 
-func (a *agent) targets() []memwatch.Target {
-	out := make([]memwatch.Target, len(a.cfg.Targets))
-	for i, t := range a.cfg.Targets {
-		out[i] = t.Target
-	}
-	return out
+func (a *agent) newUplink(cfg uplink.Config) (*uplink.Uplink, error) {
+	cfg.Version = version.String()
+	return uplink.New(cfg, a.spool.Queue(spool.Reading), a.spool.Queue(spool.Evidence), a.targets, a.log)
 }
 
-func (a *agent) add(t Target, out *outbox, keep *keeper) error {
-	s, err := scraper.New(t.Scrape)
-	if err != nil {
-		return err
+// targets are those that the hub is told of.
+func (a *agent) targets() []memwatch.Target {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make([]memwatch.Target, len(a.runners))
+	for i, r := range a.runners {
+		out[i] = r.of.Target
 	}
-	a.closers = append(a.closers, func() error { s.Close(); return nil })
-	det := a.cfg.Detector
-	det.LimitBytes = t.Scrape.LimitBytes
-	a.runners = append(a.runners, &runner{
-		target: t.Target, interval: a.cfg.Interval,
-		watch:  newWatch(s, det, a.cfg.ProfileShare),
-		status: newStatus(t.Target), out: out, keep: keep,
-		log:     a.log.With("service", t.Service, "instance", t.Instance, "target", t.Scrape.URL),
-		history: newHistory(a.cfg.History),
-		logged:  newThrottle(logEvery), sent: newThrottle(sendEvery),
-	})
-	return nil
+	return out
 }
 
 // run starts everything and ends it in the opposite order: first the targets,
@@ -123,7 +113,6 @@ func (a *agent) run(told context.Context) error {
 	ctx, cancel := context.WithCancelCause(told)
 	defer cancel(nil)
 	after := context.WithoutCancel(ctx)
-
 	stopServing := a.start(after, func(ctx context.Context) {
 		if a.listener == nil {
 			return
@@ -133,26 +122,33 @@ func (a *agent) run(told context.Context) error {
 		}
 	})
 	defer stopServing()
-	stopSending := a.start(after, func(ctx context.Context) {
-		if a.uplink != nil {
-			_ = a.uplink.Run(ctx) // its only end is ctx's
-		}
-	})
-	defer stopSending()
-
-	a.log.Info("watching", "targets", len(a.runners), "interval", a.cfg.Interval)
-	var watching sync.WaitGroup
-	for _, r := range a.runners {
-		watching.Go(func() { r.run(ctx) })
+	if err := a.watch(ctx, a.cfg); err != nil {
+		return err
 	}
-	<-ctx.Done()
+	a.send(after, a.uplink)
+	defer func() { a.sending() }()
+
+	a.log.Info("watching", "targets", len(a.cfg.Targets), "interval", a.cfg.Interval)
+	a.obey(ctx)
 	a.endpoints.stopping.Store(true)
-	watching.Wait()
+	a.watching.Wait()
 	a.drain(after)
 	if told.Err() != nil {
 		return nil
 	}
 	return context.Cause(ctx)
+}
+
+// send starts an uplink; nil is none.
+func (a *agent) send(ctx context.Context, up *uplink.Uplink) {
+	stop := a.start(ctx, func(ctx context.Context) {
+		if up != nil {
+			_ = up.Run(ctx) // its only end is ctx's
+		}
+	})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.uplink, a.sending = up, stop
 }
 
 // start runs f beside us; the function it returns ends it and waits.
@@ -197,13 +193,17 @@ func (a *agent) close() {
 func (a *agent) fill(set *metrics.Set) {
 	n := numbers{set}
 	n.gauge("memwatch_build_info", labels("version", version.String()), 1)
-	n.gauge("memwatch_targets", "", float64(len(a.runners)))
-	for _, r := range a.runners {
+	a.mu.Lock()
+	runners, up, re := a.runners, a.uplink, a.reloaded
+	a.mu.Unlock()
+	re.fill(n)
+	n.gauge("memwatch_targets", "", float64(len(runners)))
+	for _, r := range runners {
 		r.status.fill(n)
 	}
 	if a.spool != nil {
 		fillSpool(n, a.spool.Stats())
-		fillUplink(n, a.uplink.Stats())
+		fillUplink(n, up.Stats())
 	}
 	if a.captures != nil {
 		fillCaptures(n, a.captures.Stats())

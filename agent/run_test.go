@@ -128,7 +128,7 @@ func begin(t *testing.T, cfg Config, log io.Writer) (end func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
+	go func() { done <- Run(ctx, cfg, nil, slog.New(slog.NewTextHandler(log, nil))) }()
 	end = sync.OnceValue(func() error {
 		cancel()
 		return <-done
@@ -222,7 +222,7 @@ func TestAListenerInUseIsSaid(t *testing.T) {
 	defer ln.Close()
 	cfg := config(t, "", "shop", target(t))
 	cfg.Listen = ln.Addr().String()
-	if err := Run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "choose another listen") {
+	if err := Run(t.Context(), cfg, nil, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "choose another listen") {
 		t.Errorf("got %v", err)
 	}
 }

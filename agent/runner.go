@@ -10,10 +10,18 @@ import (
 	"github.com/zupee/memwatch/scraper"
 )
 
-// runner watches one target for good.
+// runner watches one target until it is told to stop.
 type runner struct {
+	// Of the agent alone: what is watched, how to end it, and what tells that it
+	// ended.
+	of   Target
+	stop context.CancelFunc
+	done chan struct{}
+
+	changes  chan change
 	target   memwatch.Target
 	interval time.Duration
+	scraper  *scraper.Scraper
 	watch    *watch
 	status   *status
 	out      *outbox
@@ -36,21 +44,32 @@ const (
 // run reads the target each interval until ctx ends. The first reading comes
 // soon; targets start apart from each other, the same way each time.
 func (r *runner) run(ctx context.Context) {
-	first := time.NewTimer(phase(r.target, min(r.interval, time.Second)))
-	defer first.Stop()
-	select {
-	case <-first.C:
-	case <-ctx.Done():
-		return
-	}
-	tick := time.NewTicker(r.interval)
+	defer close(r.done)
+	defer func() { r.scraper.Close() }()
+	tick := time.NewTicker(1 + phase(r.target, min(r.interval, time.Second)))
 	defer tick.Stop()
-	for {
+	for first := true; r.wait(ctx, tick); first = false {
+		if first {
+			tick.Reset(r.interval)
+		}
 		r.step(ctx)
+	}
+}
+
+// wait returns true when it is time for a reading, false when ctx ends. What is
+// to change changes meanwhile.
+func (r *runner) wait(ctx context.Context, tick *time.Ticker) bool {
+	for {
 		select {
 		case <-tick.C:
+			return ctx.Err() == nil
+		case c := <-r.changes:
+			if r.apply(c); c.interval != r.interval {
+				r.interval = c.interval
+				tick.Reset(c.interval)
+			}
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
 }

@@ -36,3 +36,10 @@ func (c Config) Validate() error {
 	}
 	return nil
 }
+
+// Configure changes the configuration, which must be valid; what was seen stays.
+func (d *Detector) Configure(cfg Config) {
+	if cfg != d.cfg {
+		d.cfg, d.verdict = cfg, nil
+	}
+}
