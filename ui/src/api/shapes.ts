@@ -93,6 +93,24 @@ export const capture = obj({
   baseId: opt(str),
 });
 
+/** What a person decided about an alert. */
+export const mark = obj({ who: str, why: opt(str), timestamp: millis, until: millis, growthBytesPerSecond: opt(num) });
+
+/** How far one channel has been told of one alert. */
+export const delivery = obj({
+  channel: str,
+  state: oneOf('waiting', 'retrying', 'delivered', 'failed'),
+  told: opt(str),
+  severity: opt(severity),
+  timestamp: millis,
+  attempts: opt(num),
+  nextAt: opt(num),
+  reason: opt(str),
+});
+
+/** One line of an alert's log; people's actions and the hub's own. */
+export const transition = obj({ timestamp: millis, action: str, who: str, why: str, state: oneOf('firing', 'resolved'), severity });
+
 export const alert = obj({
   id: str,
   type: oneOf('leak', 'snapshot', 'disconnect'),
@@ -112,6 +130,16 @@ export const alert = obj({
   memoryGrowthMB: opt(num),
   filename: opt(str),
   profiles: nullable(list(str)),
+  confidence: opt(num),
+  replicas: opt(num),
+  leaking: opt(num),
+  heldBack: opt(str),
+  sinceVersion: opt(str),
+  acknowledged: opt(mark),
+  silenced: opt(mark),
+  expected: opt(mark),
+  dismissed: opt(mark),
+  deliveries: opt(list(delivery)),
 });
 
 export const status = oneOf('connected', 'unreachable', 'disconnected');
