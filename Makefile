@@ -31,8 +31,8 @@ fmt: ## format the Go code
 eval: ## compare the detector with the usual rules; writes docs/detection.md
 	go run ./eval
 
-bench: ## the Go benchmarks; figures go to docs/benchmarks.md
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## measure cost beside peers; writes docs/benchmarks.md
+	go run ./bench
 
 third-party: build ## watch a real nats-server and etcd for MINUTES (10)
 	scripts/test setup

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// row is one section of docs/benchmarks.md.
+type row struct {
+	name string
+	run  func(ctx context.Context, lab *lab) (*table, error)
+}
+
+var rows = []row{
+	{"sidecar", sidecar},
+	{"target", target},
+	{"micro", micro},
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	doc := fs.String("doc", "docs/benchmarks.md", "`file` whose tables are to be written; empty writes none")
+	pairs := fs.Int("pairs", 5, "how many times each comparison runs")
+	length := fs.Duration("for", 20*time.Second, "how long one run lasts")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	wanted := fs.Args()
+	for _, name := range wanted {
+		if !slices.ContainsFunc(rows, func(r row) bool { return r.name == name }) {
+			return fmt.Errorf("row %q is not known: want %s", name, strings.Join(names(), ", "))
+		}
+	}
+	lab, err := newLab(ctx, *pairs, *length, out)
+	if err != nil {
+		return err
+	}
+	defer lab.close()
+	for _, r := range rows {
+		if len(wanted) > 0 && !slices.Contains(wanted, r.name) {
+			continue
+		}
+		t, err := r.run(ctx, lab)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		text := lab.stamp(r.name) + "\n\n" + t.markdown()
+		fmt.Fprintln(out, "\n"+text)
+		if *doc == "" {
+			continue
+		}
+		if err := writeSection(*doc, r.name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func names() []string {
+	var out []string
+	for _, r := range rows {
+		out = append(out, r.name)
+	}
+	return out
+}
