@@ -8,11 +8,8 @@
 package pprof
 
 import (
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/google/pprof/profile"
@@ -45,11 +42,15 @@ type Decoder struct {
 // result shares frames and stacks with other results of the same Decoder and
 // is otherwise the caller's. raw is not kept.
 func (d *Decoder) Decode(raw []byte, kind memwatch.ProfileKind, at time.Time) (*memwatch.Sites, error) {
-	plain, err := inflate(raw)
-	if err != nil {
+	w := workers.Get().(*work)
+	defer w.release()
+	if err := w.inflate(raw); err != nil {
 		return nil, fmt.Errorf("decode %s profile: %w", kind, err)
 	}
-	p, err := parse(plain)
+	if sites, ok := d.stream(w, kind, at); ok {
+		return sites, nil
+	}
+	p, err := parse(w.plain)
 	if err != nil {
 		return nil, fmt.Errorf("decode %s profile: %w: %w", kind, ErrNotProfile, err)
 	}
@@ -58,28 +59,6 @@ func (d *Decoder) Decode(raw []byte, kind memwatch.ProfileKind, at time.Time) (*
 		return nil, fmt.Errorf("decode %s profile: %w", kind, err)
 	}
 	return sites, nil
-}
-
-// inflate returns the profile's protobuf bytes, within the caps.
-func inflate(raw []byte) ([]byte, error) {
-	if len(raw) > maxCompressedBytes {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, len(raw), maxCompressedBytes)
-	}
-	if len(raw) < 2 || raw[0] != 0x1f || raw[1] != 0x8b {
-		return raw, nil
-	}
-	zr, err := gzip.NewReader(bytes.NewReader(raw))
-	if err != nil {
-		return nil, fmt.Errorf("%w: gunzip: %w", ErrNotProfile, err)
-	}
-	plain, err := io.ReadAll(io.LimitReader(zr, maxProfileBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("%w: gunzip: %w", ErrNotProfile, err)
-	}
-	if len(plain) > maxProfileBytes {
-		return nil, fmt.Errorf("%w: more than %d bytes after decompression", ErrTooLarge, maxProfileBytes)
-	}
-	return plain, nil
 }
 
 // parse is profile.ParseUncompressed with a panic turned into an error: the

@@ -44,6 +44,24 @@ func columnsOf(types []string, kind memwatch.ProfileKind) (columns, error) {
 	return c, nil
 }
 
+// add counts a sample's values; a negative number is no measurement.
+func (c columns) add(site *memwatch.Site, values []int64) {
+	value := func(column int) int64 {
+		if column < 0 || column >= len(values) {
+			return 0
+		}
+		return max(values[column], 0)
+	}
+	site.LiveBytes += value(c.liveBytes)
+	site.LiveObjects += value(c.liveObjects)
+	site.AllocBytes += value(c.allocBytes)
+	site.AllocObjects += value(c.allocObjects)
+}
+
+// maxDepth bounds a stack; Go's own profiles end at 128 frames.
+const maxDepth = 512
+
+// reduce is the reference: slow, and right for whatever google/pprof reads.
 func (d *Decoder) reduce(p *profile.Profile, kind memwatch.ProfileKind, at time.Time) (*memwatch.Sites, error) {
 	types := make([]string, len(p.SampleType))
 	for i, t := range p.SampleType {
@@ -58,74 +76,49 @@ func (d *Decoder) reduce(p *profile.Profile, kind memwatch.ProfileKind, at time.
 	if kind == memwatch.HeapProfile && p.Period > 0 {
 		out.PeriodBytes = p.Period
 	}
-	seen := make(map[uint64]int, len(p.Sample))
-	var calls []call
+	seen := make(map[uint64]int32, len(p.Sample))
+	var frames []uint32
 	for _, s := range p.Sample {
-		calls = appendCalls(calls[:0], s)
-		if len(calls) == 0 || ownScrape(calls) {
-			continue
+		frames = d.frames(frames[:0], s)
+		if site := d.table.site(out, seen, frames); site != nil {
+			cols.add(site, s.Value)
 		}
-		key := keyOf(calls)
-		i, ok := seen[key]
-		if !ok {
-			i = len(out.Sites)
-			seen[key] = i
-			out.Sites = append(out.Sites, memwatch.Site{Key: key, Stack: d.table.stack(key, calls)})
-		}
-		site := &out.Sites[i]
-		site.LiveBytes += value(s, cols.liveBytes)
-		site.LiveObjects += value(s, cols.liveObjects)
-		site.AllocBytes += value(s, cols.allocBytes)
-		site.AllocObjects += value(s, cols.allocObjects)
 	}
 	out.Frames = d.table.frames
 	return out, nil
 }
 
-// value reads a column; a negative number is no measurement.
-func value(s *profile.Sample, column int) int64 {
-	if column < 0 || column >= len(s.Value) {
-		return 0
-	}
-	return max(s.Value[column], 0)
-}
-
-// call is one function call of a stack.
-type call struct {
-	function, file string
-	line           int64
-}
-
-// maxDepth bounds a stack; Go's own profiles end at 128 frames.
-const maxDepth = 512
-
-// appendCalls spells out a sample's stack leaf first, inlined calls included.
-func appendCalls(calls []call, s *profile.Sample) []call {
+// frames spells out a sample's stack leaf first, inlined calls included.
+func (d *Decoder) frames(frames []uint32, s *profile.Sample) []uint32 {
 	for _, loc := range s.Location {
 		for _, l := range loc.Line {
-			if len(calls) == maxDepth {
-				return calls
+			if len(frames) == maxDepth {
+				return frames
 			}
 			if l.Function != nil {
-				calls = append(calls, call{l.Function.Name, l.Function.Filename, l.Line})
+				function, file := d.table.name([]byte(l.Function.Name)), d.table.name([]byte(l.Function.Filename))
+				frames = append(frames, d.table.frame(frameKey{function, file, l.Line}))
 			}
 		}
 	}
-	return calls
+	return frames
 }
 
-// ownScrape reports whether a stack belongs to the profiler at work: reading a
-// profile allocates, and must not show up as growth of the target. Code that
-// merely runs under profiler labels (pprof.Do) is the program's own.
-func ownScrape(calls []call) bool {
-	for _, c := range calls {
-		if strings.HasPrefix(c.function, "net/http/pprof.") {
-			return true
-		}
-		if name, ok := strings.CutPrefix(c.function, "runtime/pprof."); ok &&
-			!strings.HasPrefix(name, "Do") && !strings.Contains(name, "Label") {
-			return true
-		}
+// site returns the place of a stack in out, each stack once; nil for one that
+// does not count.
+func (t *table) site(out *memwatch.Sites, seen map[uint64]int32, frames []uint32) *memwatch.Site {
+	if len(frames) == 0 {
+		return nil
 	}
-	return false
+	key, stack, ok := t.stack(frames)
+	if !ok {
+		return nil
+	}
+	i, known := seen[key]
+	if !known {
+		i = int32(len(out.Sites))
+		seen[key] = i
+		out.Sites = append(out.Sites, memwatch.Site{Key: key, Stack: stack})
+	}
+	return &out.Sites[i]
 }
