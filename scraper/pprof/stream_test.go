@@ -204,8 +204,10 @@ func encode(t testing.TB, p *profile.Profile) []byte {
 func madeUp(r *rand.Rand, n int) *profile.Profile {
 	p := &profile.Profile{
 		SampleType: []*profile.ValueType{
-			{Type: "alloc_objects", Unit: "count"}, {Type: "alloc_space", Unit: "bytes"},
-			{Type: "inuse_objects", Unit: "count"}, {Type: "inuse_space", Unit: "bytes"},
+			{Type: "alloc_objects", Unit: "count"},
+			{Type: "alloc_space", Unit: "bytes"},
+			{Type: "inuse_objects", Unit: "count"},
+			{Type: "inuse_space", Unit: "bytes"},
 		},
 		PeriodType: &profile.ValueType{Type: "space", Unit: "bytes"}, Period: 512 << 10,
 	}
