@@ -138,6 +138,8 @@ const demoText = `
     Then look at the service that is on top: the function, how fast, until when,
     and the profiles that prove it.
 
+    A service that holds 2 GiB starts again, as one killed at its limit would.
+
     Data and logs: %s
     Ctrl-C ends everything.
 

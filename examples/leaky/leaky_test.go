@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +15,46 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("LEAKY_TEST_RUNS_MAIN") != "" { // this binary stands in for the program
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func TestAFullServiceStartsAgainAtItsAddress(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "--listen", "127.0.0.1:0", "--simulate-leak", "slice", "--intensity", "200", "--restart-at", "64")
+	cmd.Env = append(os.Environ(), "LEAKY_TEST_RUNS_MAIN=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		cancel()
+		_ = cmd.Wait()
+	}()
+	lines := bufio.NewReader(out)
+	var said []string
+	for range 3 {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("after %q: %v", said, err)
+		}
+		said = append(said, line)
+	}
+	if !strings.Contains(said[1], "holds 64 MiB: out of memory, starting again") || said[2] != said[0] {
+		t.Fatalf("it said %q: want that it listens, that it is full, and the first line again", said)
+	}
+}
 
 // startShop runs the service on a free port and gives its URL.
 func startShop(t *testing.T, args ...string) string {

@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	intensity := flags.Float64("intensity", 1, "how much load and leak: 1 leaks about 1 MiB (or 100 goroutines) a second")
 	leak := flags.String("simulate-leak", "none", "what to leak from the start: none, "+strings.Join(leakKinds(), ", "))
 	after := flags.Duration("leak-after", 0, "how long to be healthy before that leak begins")
+	restartAt := flags.Uint64("restart-at", 2048, "MiB held at which to start afresh, as a service killed at its limit does; 0 never does")
 	withParent := flags.Bool("exit-with-parent", false, "end when standard input ends")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -72,9 +73,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			cancel()
 		}()
 	}
+	full := make(chan bool, 1)
+	go func() {
+		full <- *restartAt > 0 && waitUntilFull(ctx, *restartAt<<20)
+		cancel()
+	}()
 	if err := serve(ctx, ln, newShop(*intensity), *leak, *after); err != nil {
 		fmt.Fprintf(stderr, "leaky: %v\n", err)
 		return 1
+	}
+	if <-full {
+		fmt.Fprintf(stdout, "%s holds %d MiB: out of memory, starting again\n", *name, *restartAt)
+		return startAgain(ln.Addr().String(), args, stderr)
 	}
 	return 0
 }
