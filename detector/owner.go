@@ -27,6 +27,14 @@ func (f flow) plus(growth, born, live float64) flow {
 	return flow{f.growth + growth, f.born + born, f.live + live}
 }
 
+func (f flow) less(g flow) flow {
+	born := -1.0
+	if f.born >= 0 && g.born >= 0 {
+		born = max(0, f.born-g.born)
+	}
+	return flow{f.growth - g.growth, born, f.live - g.live}
+}
+
 // kept is the share of what was allocated that stayed; of what is held, where
 // the profile does not count allocations.
 func (f flow) kept() float64 {
@@ -126,10 +134,7 @@ func (b *blame) helper(stack []uint32, i int) bool {
 	}
 	f := b.names.of[stack[i]]
 	all, here := b.funcs[f], b.calls[[2]int32{b.names.of[stack[i+1]], f}]
-	others := all.plus(-here.growth, -here.born, -here.live)
-	if all.born < 0 || here.born < 0 {
-		others.born = -1
-	}
+	others := all.less(here)
 	weight := others.live / max(all.live, 1)
 	if all.born > 0 {
 		weight = max(weight, others.born/all.born)

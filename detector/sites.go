@@ -26,6 +26,7 @@ type siteTable struct {
 	names  names
 	period float64
 	reads  uint32
+	swept  uint32 // reads when empty sites were last forgotten
 }
 
 // site is the history of one stack.
@@ -108,6 +109,10 @@ func (s *siteTable) room() bool {
 	if len(s.sites) < maxSites {
 		return true
 	}
+	if s.swept == s.reads {
+		return false // once a profile: a full table must not be gone through for each new stack
+	}
+	s.swept = s.reads
 	kept := s.sites[:0]
 	for i := range s.sites {
 		if s.sites[i].live[s.n-1] > 0 || s.n > 1 && s.sites[i].live[s.n-2] > 0 {

@@ -58,6 +58,7 @@ func (d *Detector) judge() {
 		st.misses++
 		if st.over(d.clock.t) {
 			st.state, st.hits, st.strong, st.ev = memwatch.Healthy, 0, 0, evidence{}
+			d.proof = proof{} // of goroutines that are no news any more
 		}
 		return
 	}
