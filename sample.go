@@ -22,10 +22,14 @@ type Sample struct {
 	values  [SignalCount]float64
 }
 
-// Set records a signal. A number that is negative, infinite or NaN is no
-// reading: the signal becomes absent.
+// mostValue is more than any process can have or count; what is beyond is a
+// way of saying "unlimited", or a lie. Sums and squares of what is below stay finite.
+const mostValue = 1 << 62
+
+// Set records a signal. A number that is negative, NaN or beyond what can be is
+// no reading: the signal becomes absent.
 func (s *Sample) Set(sig Signal, v float64) {
-	if v < 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+	if !(v >= 0 && v <= mostValue) {
 		s.present &^= 1 << sig
 		return
 	}

@@ -11,6 +11,20 @@ const maxCulprits = 5
 
 // culprits names the owners behind the growth.
 func (d *Detector) culprits() []memwatch.Culprit {
+	out := d.owners()
+	// Sites are measured apart from the whole, and each has an error of its own:
+	// together they are never more than all of it.
+	sum := 0.0
+	for i := range out {
+		sum += out[i].Share
+	}
+	for i := range out {
+		out[i].Share /= max(1, sum)
+	}
+	return out
+}
+
+func (d *Detector) owners() []memwatch.Culprit {
 	out := []memwatch.Culprit{}
 	var tables []*siteTable
 	unit := 1.0
@@ -57,10 +71,13 @@ func (d *Detector) culprit(table *siteTable, g *group, unit float64) memwatch.Cu
 		}
 	}
 	c.Leaf = c.Stack[0].Function
+	held, objects := 0.0, 0.0
 	for _, m := range g.movers {
-		c.LiveBytes += int64(float64(m.live[table.n-1]) * unit)
-		c.LiveObjects += m.objects
+		live := float64(m.live[table.n-1])
+		held += live * unit
+		objects += live / max(float64(m.size), 1)
 	}
+	c.LiveBytes, c.LiveObjects = whole(held), whole(objects)
 	c.GrowthBytesPerSecond = g.growth * unit / g.gap
 	if total := d.state.ev.tr.slope; total > 0 {
 		c.Share = min(1, c.GrowthBytesPerSecond/total)
@@ -71,6 +88,9 @@ func (d *Detector) culprit(table *siteTable, g *group, unit float64) memwatch.Cu
 	return c
 }
 
+// whole is a number of bytes as an integer, whatever a target claims.
+func whole(bytes float64) int64 { return int64(min(bytes, 1<<62)) }
+
 // proven names the stacks of goroutines that are lost for good.
 func (d *Detector) proven(out []memwatch.Culprit) []memwatch.Culprit {
 	b := &blame{frames: d.proof.frames}
@@ -79,7 +99,7 @@ func (d *Detector) proven(out []memwatch.Culprit) []memwatch.Culprit {
 		owner := d.proof.frames[s.Stack[b.owner(s.Stack)]]
 		c := memwatch.Culprit{
 			Function: owner.Function, File: owner.File, Line: owner.Line,
-			LiveObjects: s.LiveObjects, LiveBytes: int64(float64(s.LiveObjects) * d.perGoroutine()),
+			LiveObjects: s.LiveObjects, LiveBytes: whole(float64(s.LiveObjects) * d.perGoroutine()),
 			Share: float64(s.LiveObjects) / float64(d.proof.total), Certainty: memwatch.Certain,
 		}
 		for _, id := range s.Stack {

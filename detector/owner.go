@@ -69,30 +69,38 @@ type blame struct {
 
 // names numbers the functions of a growing list of frames.
 type names struct {
-	of     []int32 // by frame
-	number map[string]int32
+	of    []int32 // by frame
+	count int
 }
 
 // follow numbers the frames that are new. A list that is not the old one grown
 // longer is numbered afresh.
 func (n *names) follow(frames []memwatch.Frame, same bool) {
-	if n.number == nil || !same || len(frames) < len(n.of) {
-		n.of, n.number = n.of[:0], make(map[string]int32, len(frames))
+	if !same || len(frames) < len(n.of) {
+		*n = names{of: n.of[:0]}
+	}
+	if len(frames) == len(n.of) {
+		return
+	}
+	number := make(map[string]int32, len(frames)) // not kept: new frames become rare
+	for i, id := range n.of {
+		number[frames[i].Function] = id
 	}
 	for _, f := range frames[len(n.of):] {
-		i, ok := n.number[f.Function]
+		i, ok := number[f.Function]
 		if !ok {
-			i = int32(len(n.number))
-			n.number[f.Function] = i
+			i = int32(len(number))
+			number[f.Function] = i
 		}
 		n.of = append(n.of, i)
 	}
+	n.count = len(number)
 }
 
 // newBlame sums up all moves for the functions that are on the stacks of movers.
 func newBlame(frames []memwatch.Frame, n *names, all, movers []mover, last int) *blame {
 	b := &blame{
-		frames: frames, names: n, funcs: make([]flow, len(n.number)), wanted: make([]bool, len(n.number)),
+		frames: frames, names: n, funcs: make([]flow, n.count), wanted: make([]bool, n.count),
 		calls: make(map[[2]int32]flow, 64),
 	}
 	for i := range movers {
@@ -100,7 +108,7 @@ func newBlame(frames []memwatch.Frame, n *names, all, movers []mover, last int) 
 			b.wanted[n.of[id]] = true
 		}
 	}
-	seen := make([]int32, len(n.number)) // by which move last, to count recursion once
+	seen := make([]int32, n.count) // by which move last, to count recursion once
 	for i := range all {
 		m := &all[i]
 		live := float64(m.live[last])
@@ -198,12 +206,15 @@ func isHelper(function string) bool {
 }
 
 // firstElement is the first element of a function's import path: "net" of
-// net/http.(*Server).Serve, "main" of main.main.
+// net/http.(*Server).Serve, "main" of main.main, "go.uber.org" of
+// go.uber.org/zap.New.
 func firstElement(function string) string {
-	if i := strings.IndexAny(function, "/.["); i >= 0 {
-		return function[:i]
+	function, _, _ = strings.Cut(function, "[") // type arguments have paths of their own
+	if first, _, ok := strings.Cut(function, "/"); ok {
+		return first
 	}
-	return function
+	first, _, _ := strings.Cut(function, ".")
+	return first
 }
 
 // isOwn reports whether a frame belongs to the program's main module: not the

@@ -43,10 +43,18 @@ func finiteAll(t *testing.T, v *memwatch.Verdict) {
 	if v.Confidence < 0 || v.Confidence > 1 {
 		t.Errorf("confidence %v, want 0 to 1", v.Confidence)
 	}
+	sum := 0.0
 	for _, c := range v.Culprits {
+		sum += c.Share
+		if c.LiveBytes < 0 || c.LiveObjects < 0 {
+			t.Errorf("culprit %s holds %d bytes in %d objects", c.Function, c.LiveBytes, c.LiveObjects)
+		}
 		if c.Share < 0 || c.Share > 1 || len(c.Stack) == 0 {
 			t.Errorf("culprit %+v: want a share of 0 to 1 and a stack", c)
 		}
+	}
+	if sum > 1+1e-9 {
+		t.Errorf("the culprits' shares make %v together, want 1 at most", sum)
 	}
 	for _, at := range []*float64{v.TimeToLimitSeconds, v.TimeToLimitLowSeconds, v.TimeToLimitHighSeconds} {
 		if at != nil && *at < 0 {

@@ -37,9 +37,8 @@ type site struct {
 	// process started.
 	live, born [snapshots]float32
 	// size is bytes an object, 1 for goroutines.
-	size    float32
-	objects int64
-	read    uint32 // siteTable.reads when last seen
+	size float32
+	read uint32 // siteTable.reads when last seen
 }
 
 // add takes a profile read at t seconds. It reports false when it is out of order.
@@ -49,6 +48,7 @@ func (s *siteTable) add(t float64, p *memwatch.Sites) bool {
 	}
 	if s.index == nil {
 		s.index = make(map[uint64]int32, len(p.Sites))
+		s.sites = make([]site, 0, min(len(p.Sites), maxSites))
 	}
 	if s.n == snapshots {
 		s.thin(t)
@@ -68,14 +68,19 @@ func (s *siteTable) add(t float64, p *memwatch.Sites) bool {
 	return true
 }
 
-// wellFormed guards against profiles that were not made by our own decoder.
+// mostLive bytes or objects in one stack are 256 TiB: beyond that a profile
+// lies, and below it the sum of all its stacks fits an integer.
+const mostLive = 1 << 48
+
+// wellFormed guards against profiles that were not made by our own decoder, or
+// of an honest process.
 func wellFormed(in *memwatch.Site, frames int) bool {
 	for _, f := range in.Stack {
 		if int(f) >= frames {
 			return false
 		}
 	}
-	return len(in.Stack) > 0 && in.LiveBytes >= 0 && in.LiveObjects >= 0
+	return len(in.Stack) > 0 && in.LiveBytes >= 0 && in.LiveBytes <= mostLive && in.LiveObjects >= 0 && in.LiveObjects <= mostLive
 }
 
 func (s *siteTable) put(in *memwatch.Site, kind memwatch.ProfileKind) {
@@ -90,7 +95,7 @@ func (s *siteTable) put(in *memwatch.Site, kind memwatch.ProfileKind) {
 		s.index[in.Key] = i
 	}
 	x, last := &s.sites[i], s.n-1
-	x.stack, x.objects, x.read = in.Stack, in.LiveObjects, s.reads
+	x.stack, x.read = in.Stack, s.reads
 	if kind != memwatch.HeapProfile {
 		x.live[last], x.size = float32(in.LiveObjects), 1
 		return

@@ -218,6 +218,9 @@ func TestWhoseFunctionItIs(t *testing.T) {
 		{memwatch.Frame{Function: "shop/cart.(*Book).Add", File: "/src/shop/cart.go"}, false, false, true},
 		{memwatch.Frame{Function: "github.com/x/lib.Do", File: "/go/pkg/mod/github.com/x/lib@v1.2.3/do.go"}, false, false, false},
 		{memwatch.Frame{Function: "github.com/x/lib.Do", File: "/src/shop/vendor/github.com/x/lib/do.go"}, false, false, false},
+		{memwatch.Frame{Function: "go.opentelemetry.io/otel/attribute.NewSet", File: "/go/pkg/mod/go.opentelemetry.io/otel@v1.17.0/set.go"}, false, false, false},
+		{memwatch.Frame{Function: "go/ast.NewFile"}, true, false, false},
+		{memwatch.Frame{Function: "main.keep[go.shape.struct { net/http.a }]", File: "/src/shop/main.go"}, false, false, true},
 		{memwatch.Frame{Function: "malloc", File: "libc.so"}, false, false, false},
 		{memwatch.Frame{}, false, false, false},
 	} {
