@@ -35,7 +35,7 @@ var rooms = []room{
 	{name: "capture", may: []string{"internal/durable"}},
 	{name: "spool", may: []string{"internal/durable"}},
 	{name: "uplink", may: []string{"wire", "internal/ws"}},
-	{name: "agent/...", may: []string{"wire", "scraper/...", "detector", "capture", "spool", "uplink", "recording", "internal/version"}},
+	{name: "agent/...", may: []string{"wire", "scraper/...", "detector", "capture", "spool", "uplink", "recording", "internal/version", "internal/durable"}},
 	{name: "config", may: []string{"agent", "scraper/...", "detector", "capture", "spool", "uplink"}},
 	{name: "hub/ingest", may: []string{"wire", "internal/ws"}},
 	{name: "hub/store/...", may: []string{"hub/store/..."}},

@@ -22,7 +22,10 @@ type Config struct {
 	// History is how many readings of a target go with its evidence.
 	History int
 	Capture capture.Config
-	Spool   spool.Config
+	// StateDir is where what is known of targets waits for the next start; "" is
+	// nowhere.
+	StateDir string
+	Spool    spool.Config
 	// Uplink.URLs are the hubs; none works without one.
 	Uplink uplink.Config
 	// Listen is the address of the agent's own endpoints; "" is off.

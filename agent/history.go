@@ -54,3 +54,9 @@ func (h *history) halve() {
 	h.kept = h.kept[:n]
 	h.stride *= 2
 }
+
+// restore takes readings that were kept before.
+func (h *history) restore(kept []memwatch.Sample, stride int) {
+	h.kept, h.stride = kept, max(stride, 1)
+	h.resize(h.max)
+}

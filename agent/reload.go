@@ -107,6 +107,7 @@ func (a *agent) fixed(cfg *Config) (keys []string) {
 	keep("spool", &cfg.Spool, &old.Spool)
 	keep("enableHeapSnapshots", &cfg.Evidence, &old.Evidence)
 	keep("snapshotPath, capture", &cfg.Capture, &old.Capture)
+	keep("stateDir", &cfg.StateDir, &old.StateDir)
 	if (len(cfg.Uplink.URLs) > 0) != (len(old.Uplink.URLs) > 0) {
 		keep("dashboardUrl", &cfg.Uplink, &old.Uplink)
 	}
@@ -220,7 +221,7 @@ func (a *agent) retire(next []*runner) {
 func (a *agent) runner(t Target) *runner {
 	return &runner{
 		of: t, done: make(chan struct{}), changes: make(chan change),
-		status: newStatus(t.Target), out: a.out, keep: a.keep,
+		status: newStatus(t.Target), out: a.out, keep: a.keep, states: a.states,
 		log:    a.log.With("service", t.Service, "instance", t.Instance, "target", t.Scrape.URL),
 		logged: newThrottle(logEvery), sent: newThrottle(sendEvery),
 	}
@@ -229,9 +230,13 @@ func (a *agent) runner(t Target) *runner {
 // begin starts a new runner.
 func (a *agent) begin(ctx context.Context, r *runner, c change) {
 	ctx, r.stop = context.WithCancel(ctx)
-	r.target, r.interval, r.scraper = c.of.Target, c.interval, c.scraper
+	r.target, r.url, r.interval, r.scraper = c.of.Target, c.of.Scrape.URL, c.interval, c.scraper
 	r.watch = newWatch(c.scraper, c.detector, c.share)
 	r.history = newHistory(c.history)
+	if det := a.states.restore(r.target, r.url, c.detector, r.history, time.Now()); det != nil {
+		r.watch.det, r.saved = det, time.Now()
+		r.status.judged(det.Verdict())
+	}
 	a.watching.Go(func() { r.run(ctx) })
 }
 

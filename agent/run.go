@@ -41,6 +41,7 @@ type agent struct {
 	captures  *capture.Store // nil without evidence
 	out       *outbox
 	keep      *keeper
+	states    *states
 	watching  sync.WaitGroup // of the runners
 	closers   []func() error // last in, first out
 
@@ -65,8 +66,21 @@ func (a *agent) open(ctx context.Context) error {
 	if err := a.keeper(); err != nil {
 		return err
 	}
+	a.remember()
 	a.endpoints.fill = a.fill
 	return nil
+}
+
+// remember opens the states. Without them the agent forgets at its end, which is
+// better than not to start.
+func (a *agent) remember() {
+	var err error
+	if a.states, err = openStates(a.cfg.StateDir, a.log); err != nil {
+		a.log.Error("what is known of the targets will be lost at the end", "error", err)
+	}
+	if a.states != nil {
+		a.closers = append(a.closers, a.states.close)
+	}
 }
 
 func (a *agent) listen(ctx context.Context) error {
@@ -197,6 +211,7 @@ func (a *agent) fill(set *metrics.Set) {
 	runners, up, re := a.runners, a.uplink, a.reloaded
 	a.mu.Unlock()
 	re.fill(n)
+	a.states.fill(n)
 	n.gauge("memwatch_targets", "", float64(len(runners)))
 	for _, r := range runners {
 		r.status.fill(n)

@@ -26,8 +26,12 @@ type runner struct {
 	status   *status
 	out      *outbox
 	keep     *keeper
+	states   *states
 	log      *slog.Logger
 
+	url      string    // of the target
+	seen     bool      // there was a reading
+	saved    time.Time // when what is known was, last
 	history  *history
 	news     news
 	logged   *throttle // what the log was told of troubles
@@ -46,6 +50,7 @@ const (
 func (r *runner) run(ctx context.Context) {
 	defer close(r.done)
 	defer func() { r.scraper.Close() }()
+	defer r.save(true)
 	tick := time.NewTicker(1 + phase(r.target, min(r.interval, time.Second)))
 	defer tick.Stop()
 	for first := true; r.wait(ctx, tick); first = false {
@@ -91,6 +96,7 @@ func (r *runner) step(ctx context.Context) {
 		r.failed(err)
 		return
 	}
+	r.seen = true
 	r.back(&l.sample)
 	for _, err := range l.troubles {
 		r.trouble(err, false)
@@ -112,6 +118,23 @@ func (r *runner) step(ctx context.Context) {
 		r.drop(err)
 	}
 	r.keep.look(ctx, r, l, v)
+	r.save(l.is != l.was)
+}
+
+// save keeps what is known of the target on disk: now and then, or at once.
+func (r *runner) save(now bool) {
+	if !now && time.Since(r.saved) < stateEvery {
+		return
+	}
+	if !r.seen {
+		return
+	}
+	r.saved = time.Now()
+	if err := r.states.save(r.target, r.url, r.watch.det, r.history, r.saved); err != nil {
+		if times, ok := r.logged.allow("state", r.saved); ok {
+			r.log.Error("what is known of the target is not on disk: a restart now would cost it", "error", err, "times", times)
+		}
+	}
 }
 
 // judge returns the verdict, nil when the target is well and there is nothing

@@ -35,6 +35,8 @@ type Config struct {
 	EnableHeapSnapshots bool `yaml:"enableHeapSnapshots" env:"MEMWATCH_ENABLE_HEAP_SNAPSHOTS" flag:"enable-heap-snapshots" help:"save profiles as evidence"`
 	// SnapshotPath is the folder of the evidence.
 	SnapshotPath string `yaml:"snapshotPath" env:"MEMWATCH_SNAPSHOT_PATH" flag:"snapshot-path" help:"folder of the evidence"`
+	// StateDir is where what is known of targets waits for the next start; "" is off.
+	StateDir string `yaml:"stateDir" env:"MEMWATCH_STATE_DIR" flag:"state-dir" help:"folder of what is known of targets; empty forgets it at the end"`
 	// HistorySize is how many readings of a target go with its evidence.
 	HistorySize int `yaml:"historySize" env:"MEMWATCH_HISTORY_SIZE" flag:"history-size" help:"how many readings of a target go with its evidence"`
 	// Listen is the address of the agent's own /healthz, /readyz and /metrics; "" is off.
@@ -78,6 +80,7 @@ func Default() Config {
 		ProfileShare:        0.005,
 		EnableHeapSnapshots: true,
 		SnapshotPath:        "./snapshots",
+		StateDir:            "./state",
 		HistorySize:         120,
 		Listen:              "127.0.0.1:4001",
 		Grace:               10 * time.Second,
@@ -99,6 +102,7 @@ func (c Config) Agent() agent.Config {
 		Interval: c.CheckInterval, Detector: c.detector(), ProfileShare: c.ProfileShare,
 		Evidence: c.EnableHeapSnapshots,
 		History:  c.HistorySize,
+		StateDir: c.StateDir,
 		Capture:  c.Capture,
 		Spool:    c.Spool,
 		Uplink:   c.Uplink,

@@ -58,6 +58,9 @@ func (s *siteTable) add(t float64, p *memwatch.Sites) bool {
 	s.reads++
 	// Our own decoder only ever appends to its list of frames.
 	same := len(s.frames) > 0 && len(p.Frames) >= len(s.frames) && p.Frames[0] == s.frames[0] && p.Frames[len(s.frames)-1] == s.frames[len(s.frames)-1]
+	if !same {
+		s.translate(p.Frames)
+	}
 	s.frames, s.period = p.Frames, float64(p.PeriodBytes)
 	s.names.follow(s.frames, same)
 	for i := range p.Sites {

@@ -21,8 +21,8 @@ func startHub(t *testing.T, data, listen string) (*process, string) {
 func startAgent(t *testing.T, dir, hub string, targets ...string) *process {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "dashboardUrl: ws://%s\ncheckInterval: 500ms\nlisten: \"\"\nsnapshotPath: %s\nspool:\n  dir: %s\ntargets:\n",
-		hub, filepath.Join(dir, "snapshots"), filepath.Join(dir, "spool"))
+	fmt.Fprintf(&b, "dashboardUrl: ws://%s\ncheckInterval: 500ms\nlisten: \"\"\nsnapshotPath: %s\nstateDir: %s\nspool:\n  dir: %s\ntargets:\n",
+		hub, filepath.Join(dir, "snapshots"), filepath.Join(dir, "state"), filepath.Join(dir, "spool"))
 	for i := 0; i < len(targets); i += 2 {
 		fmt.Fprintf(&b, "  - service: %s\n    instance: %s-1\n    url: %s\n", targets[i], targets[i], targets[i+1])
 	}

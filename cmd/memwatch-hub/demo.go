@@ -150,6 +150,7 @@ func (c *children) startAll(ctx context.Context, leaky, memwatchd, data, hubAddr
 		"dashboardUrl": "ws://" + hubAddr, "checkInterval": "1s",
 		"listen":       "", // nobody asks for the agent's own metrics here
 		"snapshotPath": filepath.Join(data, "snapshots"),
+		"stateDir":     filepath.Join(data, "state"),
 		"spool":        map[string]any{"dir": filepath.Join(data, "spool")},
 	}
 	var targets []map[string]string

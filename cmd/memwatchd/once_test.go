@@ -167,7 +167,7 @@ func TestRunEndsWellWhenTold(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config.yaml")
-	doc := "dashboardUrl: \"\"\ncheckInterval: 100ms\nlisten: \"\"\nsnapshotPath: " + dir + "/snapshots\ntargets: [{service: shop, url: '" + target(t) + "'}]\n"
+	doc := "dashboardUrl: \"\"\ncheckInterval: 100ms\nlisten: \"\"\nsnapshotPath: " + dir + "/snapshots\nstateDir: \"\"\ntargets: [{service: shop, url: '" + target(t) + "'}]\n"
 	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func (r *running) says(t *testing.T, text string) {
 
 func writeConfig(t *testing.T, file, more string) {
 	t.Helper()
-	doc := "dashboardUrl: \"\"\ncheckInterval: 100ms\nlisten: \"\"\nenableHeapSnapshots: false\n" + more
+	doc := "dashboardUrl: \"\"\ncheckInterval: 100ms\nlisten: \"\"\nenableHeapSnapshots: false\nstateDir: \"\"\n" + more
 	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestTheConfigurationIsReadAgainOnSIGHUPAndWhenItsFileChanges(t *testing.T) 
 
 	writeConfig(t, file, one+"chekInterval: 5s\n")
 	r.says(t, "configuration not reloaded: the one before stays in effect")
-	r.says(t, "config.yaml:6: chekInterval: unknown key")
+	r.says(t, "config.yaml:7: chekInterval: unknown key")
 
 	writeConfig(t, file, "targets: [{service: one, url: '"+target(t)+"'}, {service: two, url: '"+target(t)+"'}]\nlog: {level: debug, format: json}\n")
 	r.says(t, `msg="configuration reloaded" targets=2`)

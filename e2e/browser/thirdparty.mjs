@@ -56,6 +56,7 @@ test(`nats-server and etcd are read without error and judged healthy for ${minut
 checkInterval: 2s
 listen: 127.0.0.1:${metricsPort}
 snapshotPath: ${dir}/snapshots
+stateDir: ${dir}/state
 spool: {dir: ${dir}/spool}
 targets:
   - {service: nats, instance: nats-1, url: "http://127.0.0.1:${natsProfile}"}

@@ -1,0 +1,229 @@
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/detector"
+	"github.com/zupee/memwatch/internal/durable"
+)
+
+// states keeps on disk what is known of each target, so that a restart of the
+// agent does not cost what took a day to learn. A file a target, whole or not
+// there. A nil one keeps nothing.
+type states struct {
+	dir  string
+	lock *os.File
+	log  *slog.Logger
+
+	mu    sync.Mutex // one at a time: that bounds the memory it takes
+	stats stateStats
+}
+
+// stateStats counts since the start.
+type stateStats struct{ saved, failed, restored, refused uint64 }
+
+const (
+	// stateEvery is how often what is known of a target is saved; also at each
+	// change of its state and at the end.
+	stateEvery = 5 * time.Minute
+	// stateKept is how long that of a target that is watched no more is kept.
+	stateKept = 7 * 24 * time.Hour
+	// clockSlack is how far in the future a state may have been saved.
+	clockSlack  = time.Minute
+	stateSuffix = ".state"
+	// maxStateBytes bounds a file, unpacked: the detector's part and a history.
+	maxStateBytes = detector.MaxSnapshotBytes + 16<<20
+)
+
+// stateHead is the first line of a file; the detector's snapshot follows.
+type stateHead struct {
+	Version  int                `json:"version"`
+	Service  string             `json:"service"`
+	Instance string             `json:"instance"`
+	URL      string             `json:"url"`
+	SavedAt  memwatch.UnixMilli `json:"savedAt"`
+	Stride   int                `json:"stride"`
+	History  []memwatch.Sample  `json:"history"`
+}
+
+const stateVersion = 1
+
+// openStates makes the folder, which belongs to this agent alone, and removes
+// what has been of no use for long.
+func openStates(dir string, log *slog.Logger) (*states, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	if err := durable.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("open states: %w: set stateDir to a folder that can be written to, or to \"\"", err)
+	}
+	lock, err := durable.Lock(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open states: %w: give each agent its own stateDir", err)
+	}
+	s := &states{dir: dir, lock: lock, log: log}
+	if err := durable.Clean(dir); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("open states: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("open states: %w", err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), stateSuffix) && time.Since(info.ModTime()) > stateKept {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+	return s, nil
+}
+
+func (s *states) close() error { return s.lock.Close() }
+
+// path is a target's file: its name for people, and a hash that tells names
+// apart that look the same as files.
+func (s *states) path(t memwatch.Target) string {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, t.Service+"\x00"+t.Instance)
+	name := fileName(t.Service + "_" + t.Instance)
+	return filepath.Join(s.dir, fmt.Sprintf("%s_%016x%s", name[:min(len(name), 100)], h.Sum64(), stateSuffix))
+}
+
+// save writes what is known of a target.
+func (s *states) save(t memwatch.Target, url string, det *detector.Detector, h *history, now time.Time) error {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.write(stateHead{
+		Version: stateVersion, Service: t.Service, Instance: t.Instance, URL: url,
+		SavedAt: memwatch.Milli(now), Stride: h.stride, History: h.kept,
+	}, s.path(t), det)
+	if err != nil {
+		s.stats.failed++
+		return fmt.Errorf("save what is known: %w", err)
+	}
+	s.stats.saved++
+	return nil
+}
+
+func (s *states) write(head stateHead, path string, det *detector.Detector) error {
+	snapshot, err := det.Snapshot()
+	if err != nil {
+		return err
+	}
+	line, err := json.Marshal(head)
+	if err != nil {
+		return fmt.Errorf("encode history: %w", err)
+	}
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	if err != nil {
+		return err
+	}
+	for _, part := range [][]byte{line, []byte("\n"), snapshot} {
+		if _, err := z.Write(part); err != nil {
+			return fmt.Errorf("compress: %w", err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	return durable.WriteFile(path, out.Bytes())
+}
+
+// errState says that a state is whole, and still of no use.
+var errState = errors.New("does not fit")
+
+// restore gives back what was known of a target, nil when there is nothing.
+// What cannot be used is said: the target is learnt anew.
+func (s *states) restore(t memwatch.Target, url string, cfg detector.Config, h *history, now time.Time) *detector.Detector {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := s.path(t)
+	det, err := s.read(path, t, url, cfg, h, now)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		s.stats.refused++
+		s.log.Warn("what was known of a target cannot be used: it is learnt anew",
+			"service", t.Service, "instance", t.Instance, "file", path, "error", err)
+		return nil
+	}
+	s.stats.restored++
+	return det
+}
+
+func (s *states) read(path string, t memwatch.Target, url string, cfg detector.Config, h *history, now time.Time) (*detector.Detector, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	z, err := gzip.NewReader(bufio.NewReader(f))
+	if err != nil {
+		return nil, fmt.Errorf("unpack: %w", err)
+	}
+	plain, err := io.ReadAll(io.LimitReader(z, maxStateBytes))
+	if err != nil {
+		return nil, fmt.Errorf("unpack: %w", err)
+	}
+	line, snapshot, _ := bytes.Cut(plain, []byte("\n"))
+	var head stateHead
+	if err := json.Unmarshal(line, &head); err != nil {
+		return nil, fmt.Errorf("head: %w", err)
+	}
+	saved := head.SavedAt.Time()
+	switch {
+	case head.Version != stateVersion:
+		return nil, fmt.Errorf("%w: version %d, want %d", errState, head.Version, stateVersion)
+	case head.Service != t.Service || head.Instance != t.Instance:
+		return nil, fmt.Errorf("%w: it is of service %q, instance %q", errState, head.Service, head.Instance)
+	case head.URL != url:
+		return nil, fmt.Errorf("%w: it is of the target at %s", errState, head.URL)
+	case saved.Sub(now) > clockSlack:
+		return nil, fmt.Errorf("%w: saved at %s, which is yet to come: was the clock set back?", errState, saved.UTC().Format(time.RFC3339))
+	}
+	det, err := detector.Restore(cfg, snapshot, now)
+	if err != nil {
+		return nil, err
+	}
+	h.restore(head.History, head.Stride)
+	s.log.Info("goes on with what was known of the target", "service", t.Service, "instance", t.Instance,
+		"state", string(det.State()), "saved_ago", now.Sub(saved).Round(time.Second))
+	return det, nil
+}
+
+func (s *states) fill(n numbers) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n.counter("memwatch_states_saved_total", "", s.stats.saved)
+	n.counter("memwatch_states_failed_total", "", s.stats.failed)
+	n.counter("memwatch_states_restored_total", "", s.stats.restored)
+	n.counter("memwatch_states_refused_total", "", s.stats.refused)
+}
