@@ -12,7 +12,7 @@ import (
 
 // Profile is one profile of the target.
 type Profile struct {
-	// Raw is as served.
+	// Raw is as served, or pprof where the target serves text.
 	Raw   []byte
 	Sites *memwatch.Sites
 	// Took is how long the target needed, as seen from here.
@@ -50,7 +50,11 @@ func (s *Scraper) profile(ctx context.Context, kind memwatch.ProfileKind) (*Prof
 			}
 			return s.client.fail(path, reason, err, "")
 		}
-		p = &Profile{Raw: bytes.Clone(body), Sites: sites, Took: took}
+		raw, err := pprof.Convert(bytes.Clone(body))
+		if err != nil {
+			return s.client.fail(path, Corrupt, err, "")
+		}
+		p = &Profile{Raw: raw, Sites: sites, Took: took}
 		return nil
 	})
 	if err == nil && kind == memwatch.HeapProfile {

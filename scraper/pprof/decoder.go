@@ -1,33 +1,28 @@
-// Package pprof reduces a pprof profile, as served by net/http/pprof and by
-// any other runtime that speaks the format, to memwatch.Sites.
+// Package pprof reduces a heap or goroutine profile to memwatch.Sites: one in
+// the pprof format, as served by net/http/pprof and by other runtimes, or one
+// in the text formats of gperftools and jemalloc.
 //
 // Raw bytes enter (gzip-compressed or not), Sites leave. It does no I/O and
 // knows nothing of targets or of what the numbers mean. The bytes come from
-// outside, so a Decoder is bounded in size before and after decompression and
-// answers anything unusual with an error, never with a panic.
+// outside: they are read as a stream, never held whole, every table that they
+// fill has a bound, and anything unusual is an error, never a panic.
 package pprof
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"time"
-
-	"github.com/google/pprof/profile"
 
 	"github.com/zupee/memwatch"
 )
 
-// What a profile may measure. 64 MiB of gzip is 500 times a large service's profile.
-const (
-	maxCompressedBytes = 64 << 20
-	maxProfileBytes    = 512 << 20
-)
-
 // Errors a caller may branch on.
 var (
-	// ErrTooLarge says that a profile exceeds the size caps.
+	// ErrTooLarge says that a profile exceeds the caps.
 	ErrTooLarge = errors.New("profile too large")
-	// ErrNotProfile says that the bytes are no pprof profile (a web page, a text, a cut-off reply).
+	// ErrNotProfile says that the bytes are no profile (a web page, a cut-off reply).
 	ErrNotProfile = errors.New("not a pprof profile")
 )
 
@@ -42,38 +37,61 @@ type Decoder struct {
 // result shares frames and stacks with other results of the same Decoder and
 // is otherwise the caller's. raw is not kept.
 func (d *Decoder) Decode(raw []byte, kind memwatch.ProfileKind, at time.Time) (*memwatch.Sites, error) {
-	w := workers.Get().(*work)
-	defer w.release()
-	if err := w.inflate(raw); err != nil {
-		return nil, fmt.Errorf("decode %s profile: %w", kind, err)
-	}
-	if sites, ok := d.stream(w, kind, at); ok {
-		return sites, nil
-	}
-	p, err := parse(w.plain)
-	if err != nil {
-		return nil, fmt.Errorf("decode %s profile: %w: %w", kind, ErrNotProfile, err)
-	}
-	sites, err := d.reduce(p, kind, at)
+	s := scratches.Get().(*scratch)
+	defer s.release()
+	sites, err := d.decode(s, raw, kind)
 	if err != nil {
 		return nil, fmt.Errorf("decode %s profile: %w", kind, err)
 	}
+	sites.Kind, sites.Time = kind, at
 	return sites, nil
 }
 
-// parse is profile.ParseUncompressed with a panic turned into an error: the
-// bytes are a stranger's.
-func parse(plain []byte) (p *profile.Profile, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("malformed: %v", r)
-		}
-	}()
-	if len(plain) == 0 {
-		return nil, errors.New("empty")
+func (d *Decoder) decode(s *scratch, raw []byte, kind memwatch.ProfileKind) (*memwatch.Sites, error) {
+	if len(raw) == 0 {
+		return nil, fmt.Errorf("%w: it is empty", ErrNotProfile)
 	}
-	if p, err = profile.ParseUncompressed(plain); err != nil {
+	open := s.open
+	if isText(raw) {
+		open = s.openText
+	}
+	if err := open(raw); err != nil {
 		return nil, err
 	}
-	return p, p.CheckValid()
+	if err := s.gather(); err != nil {
+		return nil, err
+	}
+	return d.reduce(s, kind)
+}
+
+// Convert returns a profile as gzip-compressed pprof where raw is one of the
+// text formats, and raw itself where it is pprof already.
+func Convert(raw []byte) ([]byte, error) {
+	if !isText(raw) {
+		return raw, nil
+	}
+	p, err := parseText(raw)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := p.Write(&out); err != nil {
+		return nil, fmt.Errorf("convert profile: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// open lays raw, unpacked on the way, before the scratch's reader.
+func (s *scratch) open(raw []byte) error {
+	s.raw.Reset(raw)
+	var from io.Reader = &s.raw
+	if len(raw) > 1 && raw[0] == 0x1f && raw[1] == 0x8b {
+		if err := s.gunzip.Reset(&s.raw); err != nil {
+			return fmt.Errorf("%w: gunzip: %w", ErrNotProfile, err)
+		}
+		from = s.gunzip
+	}
+	s.limited = io.LimitedReader{R: from, N: maxPlainBytes + 1}
+	s.in.Reset(&s.limited)
+	return nil
 }

@@ -1,12 +1,11 @@
 package pprof
 
 import (
+	"errors"
 	"fmt"
-	"slices"
+	"math"
+	"math/bits"
 	"strings"
-	"time"
-
-	"github.com/google/pprof/profile"
 
 	"github.com/zupee/memwatch"
 )
@@ -16,13 +15,16 @@ type columns struct {
 	liveBytes, liveObjects, allocBytes, allocObjects int
 }
 
-// columnsOf finds the values by name: runtimes order them differently
-// (Go: alloc_objects, alloc_space, inuse_objects, inuse_space; Node: objects, space).
-func columnsOf(types []string, kind memwatch.ProfileKind) (columns, error) {
+// columnsOf finds the values by name: runtimes order them differently (Go:
+// alloc_objects, alloc_space, inuse_objects, inuse_space; Node.js: objects,
+// space; jemalloc: inuse_space alone).
+func (s *scratch) columnsOf(kind memwatch.ProfileKind) (columns, error) {
 	find := func(names ...string) int {
 		for _, name := range names {
-			if i := slices.Index(types, name); i >= 0 {
-				return i
+			for i, t := range s.types {
+				if string(s.text(t)) == name {
+					return i
+				}
 			}
 		}
 		return -1
@@ -33,92 +35,138 @@ func columnsOf(types []string, kind memwatch.ProfileKind) (columns, error) {
 			allocBytes: find("alloc_space"), allocObjects: find("alloc_objects"),
 		}
 		if c.liveBytes < 0 {
-			return c, fmt.Errorf("no live heap in it: want a sample type inuse_space or space, found %s", strings.Join(types, ", "))
+			return c, fmt.Errorf("no live heap in it: want a sample type inuse_space or space, found %s", s.typeNames())
 		}
 		return c, nil
 	}
 	c := columns{liveBytes: -1, liveObjects: find("goroutine", "goroutineleak", "count", "goroutines"), allocBytes: -1, allocObjects: -1}
 	if c.liveObjects < 0 {
-		return c, fmt.Errorf("no goroutine count in it: want a sample type goroutine, found %s", strings.Join(types, ", "))
+		return c, fmt.Errorf("no goroutine count in it: want a sample type goroutine, found %s", s.typeNames())
 	}
 	return c, nil
 }
 
-// add counts a sample's values; a negative number is no measurement.
-func (c columns) add(site *memwatch.Site, values []int64) {
-	value := func(column int) int64 {
-		if column < 0 || column >= len(values) {
-			return 0
-		}
-		return max(values[column], 0)
+func (s *scratch) typeNames() string {
+	names := make([]string, len(s.types))
+	for i, t := range s.types {
+		names[i] = fmt.Sprintf("%.40q", s.text(t))
 	}
-	site.LiveBytes += value(c.liveBytes)
-	site.LiveObjects += value(c.liveObjects)
-	site.AllocBytes += value(c.allocBytes)
-	site.AllocObjects += value(c.allocObjects)
+	return strings.Join(names, ", ")
 }
 
-// maxDepth bounds a stack; Go's own profiles end at 128 frames.
-const maxDepth = 512
-
-// reduce is the reference: slow, and right for whatever google/pprof reads.
-func (d *Decoder) reduce(p *profile.Profile, kind memwatch.ProfileKind, at time.Time) (*memwatch.Sites, error) {
-	types := make([]string, len(p.SampleType))
-	for i, t := range p.SampleType {
-		types[i] = t.Type
+// reduce makes Sites of what was gathered.
+func (d *Decoder) reduce(s *scratch, kind memwatch.ProfileKind) (*memwatch.Sites, error) {
+	if len(s.types) == 0 {
+		return nil, fmt.Errorf("%w: it names no sample type", ErrNotProfile)
 	}
-	cols, err := columnsOf(types, kind)
+	cols, err := s.columnsOf(kind)
 	if err != nil {
 		return nil, err
 	}
 	d.table.begin()
-	out := &memwatch.Sites{Kind: kind, Time: at}
-	if kind == memwatch.HeapProfile && p.Period > 0 {
-		out.PeriodBytes = p.Period
+	out := &memwatch.Sites{}
+	if kind == memwatch.HeapProfile && s.period > 0 {
+		out.PeriodBytes = s.period
 	}
-	seen := make(map[uint64]int32, len(p.Sample))
-	var frames []uint32
-	for _, s := range p.Sample {
-		frames = d.frames(frames[:0], s)
-		if site := d.table.site(out, seen, frames); site != nil {
-			cols.add(site, s.Value)
+	for rest := s.samples; len(rest) > 0; {
+		var size uint64
+		size, rest = uvarint(rest)
+		if err := s.sample(rest[:size]); err != nil {
+			return nil, fmt.Errorf("%w: a sample: %w", ErrNotProfile, err)
+		}
+		rest = rest[size:]
+		if err := d.add(s, out, &cols); err != nil {
+			return nil, err
 		}
 	}
 	out.Frames = d.table.frames
 	return out, nil
 }
 
-// frames spells out a sample's stack leaf first, inlined calls included.
-func (d *Decoder) frames(frames []uint32, s *profile.Sample) []uint32 {
-	for _, loc := range s.Location {
-		for _, l := range loc.Line {
-			if len(frames) == maxDepth {
-				return frames
-			}
-			if l.Function != nil {
-				function, file := d.table.name([]byte(l.Function.Name)), d.table.name([]byte(l.Function.Filename))
-				frames = append(frames, d.table.frame(frameKey{function, file, l.Line}))
-			}
+// sample makes out one message: places of locations, leaf first, and values.
+func (s *scratch) sample(b []byte) (err error) {
+	s.ids, s.values = s.ids[:0], s.values[:0]
+	var f field
+	for len(b) > 0 {
+		if b, err = take(b, &f); err != nil {
+			return err
+		}
+		switch f.number {
+		case 1:
+			s.ids, err = f.numbers(s.ids)
+		case 2:
+			s.values, err = f.numbers(s.values)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return frames
+	if len(s.values) != len(s.types) {
+		return fmt.Errorf("%d values of %d types", len(s.values), len(s.types))
+	}
+	for i, id := range s.ids {
+		place, ok := s.locationIDs.get(id)
+		if !ok {
+			return errors.New("a location that is not there")
+		}
+		s.ids[i] = uint64(place)
+	}
+	return nil
 }
 
-// site returns the place of a stack in out, each stack once; nil for one that
-// does not count.
-func (t *table) site(out *memwatch.Sites, seen map[uint64]int32, frames []uint32) *memwatch.Site {
-	if len(frames) == 0 {
+// add counts the scratch's present sample.
+func (d *Decoder) add(s *scratch, out *memwatch.Sites, cols *columns) error {
+	key := s.spell()
+	if key == 0 {
 		return nil
 	}
-	key, stack, ok := t.stack(frames)
-	if !ok {
-		return nil
+	site, err := d.table.site(s, key, out)
+	if err != nil {
+		return err
 	}
-	i, known := seen[key]
-	if !known {
-		i = int32(len(out.Sites))
-		seen[key] = i
-		out.Sites = append(out.Sites, memwatch.Site{Key: key, Stack: stack})
+	s.sum(&site.LiveBytes, cols.liveBytes)
+	s.sum(&site.LiveObjects, cols.liveObjects)
+	s.sum(&site.AllocBytes, cols.allocBytes)
+	s.sum(&site.AllocObjects, cols.allocObjects)
+	return nil
+}
+
+// spell writes the lines of the present sample's stack into s.stack, leaf
+// first, calls that were inlined included and the allocator's own left out, and
+// returns the stack's key. It is 0 for a stack that does not count.
+//
+// The key comes of functions and lines, never of addresses or files: the same
+// stack has the same key across scrapes, restarts, address layouts and folders
+// that it was built in.
+func (s *scratch) spell() (key uint64) {
+	s.stack = s.stack[:0]
+	for _, place := range s.ids {
+		loc := &s.locations[place]
+		if !loc.named {
+			s.name(loc)
+		}
+		for i := loc.from; i < loc.to && len(s.stack) < maxDepth; i++ {
+			l := &s.lines[i]
+			switch {
+			case l.whose == profilers:
+				return 0
+			case l.whose == nobodys, l.whose == allocators && len(s.stack) == 0:
+				continue
+			}
+			s.stack = append(s.stack, i)
+			key = (bits.RotateLeft64(key, 5) ^ l.hash) * 0x9e3779b97f4a7c15
+		}
 	}
-	return &out.Sites[i]
+	return key
+}
+
+// maxValue is far beyond any memory; what is more is no measurement.
+const maxValue = math.MaxInt64 / 4
+
+// sum adds a value of the present sample, if the profile has it. Negative
+// numbers are no measurement either.
+func (s *scratch) sum(to *int64, column int) {
+	if column >= 0 {
+		*to = min(*to+min(max(int64(s.values[column]), 0), maxValue), maxValue)
+	}
 }

@@ -1,0 +1,210 @@
+package pprof
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The outermost fields of profile.proto that matter here.
+const (
+	sampleTypeField = 1
+	sampleField     = 2
+	mappingField    = 3
+	locationField   = 4
+	functionField   = 5
+	stringField     = 6
+	periodField     = 12
+)
+
+// gather reads the whole profile into the scratch's tables.
+func (s *scratch) gather() error {
+	var f field
+	for {
+		switch err := s.next(&f); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := s.keep(&f); err != nil {
+			if !errors.Is(err, ErrTooLarge) {
+				err = fmt.Errorf("%w: %w", ErrNotProfile, err)
+			}
+			return err
+		}
+	}
+}
+
+func (s *scratch) keep(f *field) error {
+	if f.number == periodField {
+		s.period = int64(f.value)
+		return nil
+	}
+	if f.bytes == nil {
+		return nil
+	}
+	switch f.number {
+	case sampleTypeField:
+		return s.keepType(f.bytes)
+	case sampleField:
+		return s.keepSample(f.bytes)
+	case mappingField:
+		return s.keepMapping(f.bytes)
+	case locationField:
+		return s.keepLocation(f.bytes)
+	case functionField:
+		return s.keepFunction(f.bytes)
+	case stringField:
+		return s.keepString(f.bytes)
+	}
+	return nil
+}
+
+func (s *scratch) keepType(b []byte) error {
+	if err := full(len(s.types), maxTypes, "sample types"); err != nil {
+		return err
+	}
+	name := uint64(0)
+	var f field
+	for len(b) > 0 {
+		var err error
+		if b, err = take(b, &f); err != nil {
+			return err
+		}
+		if f.number == 1 {
+			name = f.value
+		}
+	}
+	s.types = append(s.types, name)
+	return nil
+}
+
+func (s *scratch) keepSample(b []byte) error {
+	if err := full(len(s.samples)+len(b), maxSampleBytes, "bytes of samples"); err != nil {
+		return err
+	}
+	s.samples = binary.AppendUvarint(s.samples, uint64(len(b)))
+	s.samples = append(s.samples, b...)
+	return nil
+}
+
+func (s *scratch) keepString(b []byte) error {
+	if err := full(len(s.ends), maxStrings, "strings"); err != nil {
+		return err
+	}
+	if err := full(len(s.strings)+len(b), maxStringBytes, "bytes of strings"); err != nil {
+		return err
+	}
+	s.strings = append(s.strings, b...)
+	s.ends = append(s.ends, uint32(len(s.strings)))
+	return nil
+}
+
+func (s *scratch) keepMapping(b []byte) error {
+	if err := full(len(s.mappings), maxMappings, "mappings"); err != nil {
+		return err
+	}
+	var m mapping
+	var id uint64
+	var f field
+	for len(b) > 0 {
+		var err error
+		if b, err = take(b, &f); err != nil {
+			return err
+		}
+		switch f.number {
+		case 1:
+			id = f.value
+		case 2:
+			m.start = f.value
+		case 4:
+			m.offset = f.value
+		case 5:
+			m.file = f.value
+		}
+	}
+	s.mappingIDs.put(id, len(s.mappings))
+	s.mappings = append(s.mappings, m)
+	return nil
+}
+
+func (s *scratch) keepFunction(b []byte) error {
+	if err := full(len(s.functions), maxFunctions, "functions"); err != nil {
+		return err
+	}
+	var fn function
+	var id uint64
+	var f field
+	for len(b) > 0 {
+		var err error
+		if b, err = take(b, &f); err != nil {
+			return err
+		}
+		switch f.number {
+		case 1:
+			id = f.value
+		case 2:
+			fn.name = f.value
+		case 4:
+			fn.file = f.value
+		}
+	}
+	s.functionIDs.put(id, len(s.functions))
+	s.functions = append(s.functions, fn)
+	return nil
+}
+
+func (s *scratch) keepLocation(b []byte) error {
+	if err := full(len(s.locations), maxLocations, "locations"); err != nil {
+		return err
+	}
+	loc := location{from: uint32(len(s.lines))}
+	var id uint64
+	var f field
+	for len(b) > 0 {
+		var err error
+		if b, err = take(b, &f); err != nil {
+			return err
+		}
+		switch f.number {
+		case 1:
+			id = f.value
+		case 2:
+			loc.mapping = f.value
+		case 3:
+			loc.address = f.value
+		case 4:
+			if err := s.keepLine(f.bytes); err != nil {
+				return err
+			}
+		}
+	}
+	loc.to = uint32(len(s.lines))
+	s.locationIDs.put(id, len(s.locations))
+	s.locations = append(s.locations, loc)
+	return nil
+}
+
+func (s *scratch) keepLine(b []byte) error {
+	if err := full(len(s.lines), maxLines, "lines"); err != nil {
+		return err
+	}
+	var l line
+	var f field
+	for len(b) > 0 {
+		var err error
+		if b, err = take(b, &f); err != nil {
+			return err
+		}
+		switch f.number {
+		case 1:
+			l.function = f.value
+		case 2:
+			l.number = int64(f.value)
+		}
+	}
+	s.lines = append(s.lines, l)
+	return nil
+}

@@ -1,0 +1,156 @@
+package pprof
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// What a profile may measure. A service of 50,000 stacks, which is very large,
+// stays below a third of each; all of them together are some 30 MiB.
+const (
+	// maxPlainBytes and maxFields bound the time: they are read through, never held.
+	maxPlainBytes  = 64 << 20
+	maxFields      = 1 << 21
+	maxFieldBytes  = 64 << 10
+	maxSampleBytes = 12 << 20
+	maxStringBytes = 8 << 20
+	maxStrings     = 1 << 18
+	maxLocations   = 1 << 17
+	maxFunctions   = 1 << 17
+	maxLines       = 1 << 18
+	maxMappings    = 1 << 13
+	maxTypes       = 16
+	// maxDepth bounds a stack; Go's own profiles end at 128 frames.
+	maxDepth = 512
+)
+
+// scratch is what one profile is gathered in. It is used again, by whichever
+// target is read next: a hundred targets need those of the few that are read
+// at one time.
+type scratch struct {
+	raw     bytes.Reader
+	gunzip  *gzip.Reader
+	limited io.LimitedReader
+	in      *bufio.Reader
+	fields  int
+
+	// samples are the messages of the samples one after the other, each with
+	// its length before it; they are made out when all the rest is known.
+	samples []byte
+	strings []byte   // one after the other
+	ends    []uint32 // of the strings
+	types   []uint64 // names of the values of a sample, as strings
+	period  int64
+
+	locations   []location
+	locationIDs index
+	lines       []line
+	functions   []function
+	functionIDs index
+	mappings    []mapping
+	mappingIDs  index
+
+	// of one sample
+	ids, values []uint64
+	stack       []uint32 // of lines, leaf first
+}
+
+type (
+	location struct {
+		mapping, address uint64
+		from, to         uint32 // in lines
+		named            bool
+	}
+	line struct {
+		function uint64
+		number   int64
+		hash     uint64 // of function and number
+		// name and file, as strings, are those of a line that has no function.
+		name, file uint64
+		whose      owner
+	}
+	function struct{ name, file uint64 }
+	mapping  struct{ start, offset, file uint64 }
+)
+
+var scratches = sync.Pool{New: func() any {
+	return &scratch{gunzip: new(gzip.Reader), in: bufio.NewReaderSize(nil, maxFieldBytes)}
+}}
+
+// keptBytes is what a scratch may hold to be kept for the next profile.
+const keptBytes = 16 << 20
+
+// release gives the scratch back, empty.
+func (s *scratch) release() {
+	s.raw.Reset(nil)
+	s.limited.R, s.fields = nil, 0
+	s.samples, s.strings, s.ends, s.types, s.period = s.samples[:0], s.strings[:0], s.ends[:0], s.types[:0], 0
+	s.locations, s.lines, s.functions, s.mappings = s.locations[:0], s.lines[:0], s.functions[:0], s.mappings[:0]
+	s.locationIDs.reset()
+	s.functionIDs.reset()
+	s.mappingIDs.reset()
+	if cap(s.samples)+cap(s.strings)+32*cap(s.locations)+48*cap(s.lines)+16*cap(s.functions) <= keptBytes {
+		scratches.Put(s)
+	}
+}
+
+// text is a string of the profile; an index beyond the table has none.
+func (s *scratch) text(i uint64) []byte {
+	if i >= uint64(len(s.ends)) {
+		return nil
+	}
+	from := uint32(0)
+	if i > 0 {
+		from = s.ends[i-1]
+	}
+	return s.strings[from:s.ends[i]]
+}
+
+// index finds the place of a message by its id. Ids count from one in most
+// profiles; those that do not (addresses, hashes) go into a map.
+type index struct {
+	dense  []uint32 // place + 1
+	sparse map[uint64]uint32
+}
+
+const maxDense = 1 << 18
+
+func (x *index) put(id uint64, place int) {
+	if id >= maxDense {
+		if x.sparse == nil {
+			x.sparse = map[uint64]uint32{}
+		}
+		x.sparse[id] = uint32(place)
+		return
+	}
+	for uint64(len(x.dense)) <= id {
+		x.dense = append(x.dense, 0)
+	}
+	x.dense[id] = uint32(place) + 1
+}
+
+func (x *index) get(id uint64) (place uint32, ok bool) {
+	if id >= maxDense {
+		place, ok = x.sparse[id]
+		return place, ok
+	}
+	if id >= uint64(len(x.dense)) || x.dense[id] == 0 {
+		return 0, false
+	}
+	return x.dense[id] - 1, true
+}
+
+func (x *index) reset() { x.dense, x.sparse = x.dense[:0], nil }
+
+// full reports whether a table is, in words.
+func full(n, most int, what string) error {
+	if n < most {
+		return nil
+	}
+	return fmt.Errorf("%w: more than %d %s", ErrTooLarge, most, what)
+}
