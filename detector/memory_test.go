@@ -44,7 +44,7 @@ func readings(d *Detector, from, n int) {
 func TestMemoryDoesNotGrowWithTime(t *testing.T) {
 	total := 1_000_000
 	if testing.Short() || raceEnabled {
-		total = 100_000
+		total = 50_000
 	}
 	d := New(DefaultConfig())
 	readings(d, 1, 10_000)
@@ -77,7 +77,7 @@ func fiveThousandSites() int64 {
 	return held(func() *Detector {
 		r := rand.New(rand.NewPCG(1, 2))
 		d := New(DefaultConfig())
-		for i := range 40 {
+		for i := range snapshots + 4 {
 			d.Observe(healthyReading(r, i, time.Minute))
 			d.ObserveSites(profileOf(r, 5000, epoch.Add(time.Duration(i+1)*time.Minute)))
 		}

@@ -156,7 +156,7 @@ var siteFrames = func() []memwatch.Frame {
 	return append(out, memwatch.Frame{Function: "main.main", File: "shop/main.go", Line: 1})
 }()
 
-const stories = 16
+const stories = 10
 
 func TestTheSameInputGivesTheSameVerdict(t *testing.T) {
 	for seed := range uint64(stories) {
@@ -201,7 +201,7 @@ func TestTheOrderOfSitesDoesNotMatter(t *testing.T) {
 		// Sums of floats in another order differ in the last digit, no more.
 		alike(t, fmt.Sprintf("seed %d", seed), va, vb, 1)
 	}
-	if leaking < stories/8 {
+	if leaking == 0 {
 		t.Errorf("%d of %d stories end leaking: too few to show anything", leaking, stories)
 	}
 }
@@ -307,7 +307,7 @@ func TestMoreGrowthIsNeverLessEvidence(t *testing.T) {
 	var seen [4]int
 	for seed := range uint64(stories) {
 		ranks := make([]int, 0, 8)
-		for _, perReading := range []float64{0, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 3} {
+		for _, perReading := range []float64{0, 0.02, 0.05, 0.1, 0.5, 2} {
 			p := newProcess(DefaultConfig())
 			p.r = rand.New(rand.NewPCG(seed, 7))
 			p.live = line(perReading * mib)
