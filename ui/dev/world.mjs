@@ -84,11 +84,11 @@ function sampleAt(plan, instance, t, start) {
   const grown = plan.slope * Math.max(0, (t - began) / hour) * (instance === 0 ? 1 : 0.55);
   const live = (plan.base + grown + plan.noise * Math.sin(t / (9 * minute) + instance) * 0.5 + plan.noise * 0.35 * noise(seed)) * MiB;
   const saw = ((t / 1000 + instance * 13) % 40) / 40;
-  const alloc = live * (1 + 0.7 * saw);
+  const alloc = live * (1 + 0.22 * saw);
   const up = (t - (began - 10 * hour)) / 1000;
   return {
-    timestamp: t, startTime: began - 10 * hour, liveHeapBytes: Math.round(live), heapAllocBytes: Math.round(alloc), heapInuseBytes: Math.round(live * 1.82), sysBytes: Math.round(live * 2.2 + 30 * MiB),
-    heapSysBytes: Math.round(live * 2.1), rssBytes: Math.round(live * 1.95 + 34 * MiB), limitBytes: plan.limit * MiB, nextGCBytes: Math.round(live * 2), numGC: Math.floor(up / 40), pauseTotalSeconds: Math.floor(up / 40) * (0.00031 + 0.00004 * Math.sin(t / hour)),
+    timestamp: t, startTime: began - 10 * hour, liveHeapBytes: Math.round(live), heapAllocBytes: Math.round(alloc), heapInuseBytes: Math.round(live * 1.28), sysBytes: Math.round(live * 1.56 + 30 * MiB),
+    heapSysBytes: Math.round(live * 1.5), heapIdleBytes: Math.round(live * 0.22), heapReleasedBytes: Math.round(live * 0.1), stackInuseBytes: 3 * MiB, rssBytes: Math.round(live * 1.42 + 34 * MiB), limitBytes: plan.limit * MiB, nextGCBytes: Math.round(live * 2), numGC: Math.floor(up / 40), pauseTotalSeconds: Math.floor(up / 40) * (0.00031 + 0.00004 * Math.sin(t / hour)),
     totalAllocBytes: Math.round(up * 4.1 * MiB + 60 * MiB * Math.sin(t / hour)), goroutines: Math.round(140 + (plan.slope === 6.2 ? grown * 30 : 0) + 9 * noise(seed + 1)), gcCPUFraction: 0.004, latencySeconds: 0.0004,
   };
 }

@@ -76,7 +76,7 @@ describe('the headline', () => {
   it('speaks of one as of one', () => {
     expect(sentence(service('shop', { verdict: leak() }), service('c'))).toBe('1 of 2 services leaks; shop reaches its limit in 9 h.');
     expect(sentence(service('shop', { verdict: leak({ timeToLimitSeconds: null }) }))).toBe('shop leaks; it grows by 40 MiB/h.');
-    expect(sentence(service('shop', { verdict: leak({ timeToLimitSeconds: 0 }) }))).toBe('shop leaks; it is at its limit now.');
+    expect(sentence(service('shop', { verdict: leak({ timeToLimitSeconds: 0 }) }))).toBe('shop leaks; it is past its limit.');
   });
 
   it('tells suspicion, silence, learning and health apart', () => {

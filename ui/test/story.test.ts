@@ -26,7 +26,8 @@ describe('the facts', () => {
 
   it('do not invent an end', () => {
     expect(timeLeft(verdict())).toBe('–');
-    expect(timeLeft(leak({ timeToLimitSeconds: 30 }))).toBe('now');
+    expect(timeLeft(leak({ timeToLimitSeconds: 30 }))).toBe('< 1 min');
+    expect(timeLeft(leak({ timeToLimitSeconds: 0 }))).toBe('reached');
     expect(facts(leak({ timeToLimitSeconds: null }), now)[1]?.value).toBe('not in sight');
   });
 });

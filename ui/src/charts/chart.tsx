@@ -7,10 +7,13 @@ import './chart.css';
 import { themeChanged } from '../components/theme.ts';
 import { clock } from '../model/format.ts';
 import { downsample, type Column, type Point } from '../model/readings.ts';
+import { lookAhead, type Overlay } from '../model/trend.ts';
 import { chartOptions, type Mark, type Series } from './options.ts';
 
 export interface Line extends Series {
   column: Column;
+  /** What the legend and the table say where it is not what is drawn (a part of a stack). */
+  shown?: Column;
 }
 
 interface ChartProps {
@@ -21,13 +24,16 @@ interface ChartProps {
   format: (value: number) => string;
   binary?: boolean;
   marks: readonly Mark[];
+  overlays?: readonly Overlay[];
   /** Unix ms. */
   from: number;
   to: number;
   onZoom: (fromMs: number, toMs: number) => void;
 }
 
-export function Chart({ title, message, lines, format, binary = false, marks, from, to, onZoom }: ChartProps) {
+const none: readonly Overlay[] = [];
+
+export function Chart({ title, message, lines, format, binary = false, marks, overlays = none, from, to, onZoom }: ChartProps) {
   const id = useId();
   const present = lines.filter((line) => line.column.values.some((v) => v !== null));
   const data = useMemo(() => joined(present.map((l) => l.column)), [lines]);
@@ -38,15 +44,9 @@ export function Chart({ title, message, lines, format, binary = false, marks, fr
         <h3 id={id}>{title}</h3>
         <p className="muted small">{message}</p>
       </header>
-      {present.length === 0 ? (
-        <div className="chart-empty muted small">This service does not report it, or there is no reading in this range.</div>
-      ) : (
-        <>
-          <Plot {...{ lines: present, data, format, binary, marks, from, to, onZoom, setCursor }} label={`${title}: ${message}`} />
-          <Legend lines={present} data={data} cursor={cursor} format={format} />
-          <Table title={title} lines={present} format={format} />
-        </>
-      )}
+      <Plot {...{ lines: present, data, format, binary, marks, overlays, from, to, onZoom, setCursor }} label={`${title}: ${message}`} />
+      <Legend lines={present} data={data} cursor={cursor} format={format} />
+      <Table title={title} lines={present} format={format} />
     </section>
   );
 }
@@ -58,8 +58,9 @@ function joined(columns: Column[]): uPlot.AlignedData {
     : uPlot.join(columns.map((c) => [c.times, c.values] as uPlot.AlignedData));
 }
 
-interface PlotProps extends Omit<ChartProps, 'title' | 'message' | 'binary'> {
+interface PlotProps extends Omit<ChartProps, 'title' | 'message' | 'binary' | 'overlays'> {
   binary: boolean;
+  overlays: readonly Overlay[];
   data: uPlot.AlignedData;
   label: string;
   setCursor: (index: number | null) => void;
@@ -68,7 +69,7 @@ interface PlotProps extends Omit<ChartProps, 'title' | 'message' | 'binary'> {
 const height = 190;
 
 function Plot(props: PlotProps) {
-  const { lines, data, label, from, to, marks } = props;
+  const { lines, data, label, from, to, marks, overlays } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(props);
@@ -88,7 +89,11 @@ function Plot(props: PlotProps) {
         onZoom: (a, b) => latest.current.onZoom(a, b),
         onCursor: (index) => latest.current.setCursor(index),
         marks: () => latest.current.marks,
-        range: () => [latest.current.from / 1000, latest.current.to / 1000],
+        overlays: () => latest.current.overlays,
+        range: () => {
+          const { from, to, overlays } = latest.current;
+          return [from / 1000, to / 1000 + Math.max(0, ...overlays.map((o) => lookAhead(o, (to - from) / 1000)))];
+        },
       },
       element.clientWidth,
       height,
@@ -106,7 +111,7 @@ function Plot(props: PlotProps) {
 
   useEffect(() => {
     plot.current?.setData(data);
-  }, [data, from, to, marks]);
+  }, [data, from, to, marks, overlays]);
 
   return <div className="plot" ref={box} role="img" aria-label={label} />;
 }
@@ -139,7 +144,7 @@ function Legend({ lines, data, cursor, format }: LegendProps) {
   return (
     <ul className="legend">
       {lines.map((line, i) => {
-        const value = cursor === null ? lastOf(line.column.values) : nearest(data[i + 1] as Point[] | undefined, cursor);
+        const value = cursor === null ? lastOf((line.shown ?? line.column).values) : nearest(line.shown?.values ?? (data[i + 1] as Point[] | undefined), cursor);
         return (
           <li key={line.label}>
             <span className="swatch" style={{ background: `var(${line.color})`, ...(line.dash ? { height: 2 } : {}) }} />
@@ -189,7 +194,7 @@ function Table({ title, lines, format }: { title: string; lines: Line[]; format:
 
 function rows(line: Line, format: (value: number) => string) {
   const now = Date.now();
-  const { times, values } = downsample(line.column, tableRows);
+  const { times, values } = downsample(line.shown ?? line.column, tableRows);
   return times.map((time, i) => {
     const value = values[i];
     return <tr key={`${line.label} ${time}`}><td>{line.label}</td><td>{clock(time * 1000, now)}</td><td className="num">{value == null ? '–' : format(value)}</td></tr>;

@@ -1,5 +1,6 @@
 // How a chart looks and behaves, as uPlot wants it said.
 import uPlot from 'uplot';
+import type { Overlay, Spot } from '../model/trend.ts';
 import { token } from './token.ts';
 
 export interface Series {
@@ -8,7 +9,8 @@ export interface Series {
   color: string;
   width?: number;
   dash?: number[];
-  fill?: boolean;
+  /** The area below: a hint of the line's colour, or solid for what is stacked. */
+  fill?: 'hint' | 'solid';
 }
 
 export interface Mark {
@@ -27,6 +29,7 @@ export interface ChartSpec {
   onZoom: (fromMs: number, toMs: number) => void;
   onCursor: (index: number | null) => void;
   marks: () => readonly Mark[];
+  overlays: () => readonly Overlay[];
   range: () => [number, number];
 }
 
@@ -36,14 +39,14 @@ export function chartOptions(spec: ChartSpec, width: number, height: number): uP
     width,
     height,
     legend: { show: false },
-    padding: [14, 20, 0, 0],
+    padding: [20, 20, 0, 0],
     cursor: {
       sync: { key: spec.syncKey, setSeries: false },
       drag: { x: true, y: false, setScale: false },
       points: { size: 7 },
       y: false,
     },
-    scales: { x: { time: true, range: () => spec.range() }, y: { range: (_, low, high) => yRange(low, high) } },
+    scales: { x: { time: true, range: () => spec.range() }, y: { range: (_, low, high) => yRange(low, Math.max(high ?? 0, ...spec.overlays().flatMap((o) => (o.end ? [o.line[1][1]] : [])))) } },
     axes: [
       { ...axis, space: 70, size: 28, values: timeLabels },
       { ...axis, size: 64, space: 34, values: (_, splits) => splits.map((v) => spec.format(v)), ...(spec.binary ? { incrs: binarySteps } : {}) },
@@ -52,7 +55,10 @@ export function chartOptions(spec: ChartSpec, width: number, height: number): uP
     hooks: {
       setSelect: [(u) => zoom(u, spec.onZoom)],
       setCursor: [(u) => spec.onCursor(u.cursor.idx ?? null)],
-      draw: [(u) => drawMarks(u, spec.marks())],
+      draw: [
+        (u) => drawOverlays(u, spec.overlays()),
+        (u) => drawMarks(u, spec.marks()),
+      ],
     },
   };
 }
@@ -65,7 +71,7 @@ function toSeries(series: Series): uPlot.Series {
     width: series.width ?? 1.75,
     points: { show: false },
     ...(series.dash ? { dash: series.dash } : {}),
-    ...(series.fill ? { fill: `color-mix(in srgb, ${color} 12%, transparent)` } : {}),
+    ...(series.fill ? { fill: series.fill === 'solid' ? `color-mix(in srgb, ${color} 42%, ${token('--surface')})` : `color-mix(in srgb, ${color} 12%, transparent)` } : {}),
   };
 }
 
@@ -103,6 +109,52 @@ function zoom(u: uPlot, onZoom: ChartSpec['onZoom']): void {
 
 const markColor: Record<Mark['kind'], string> = { alert: '--leaking', capture: '--series-4', restart: '--muted' };
 
+function drawOverlays(u: uPlot, overlays: readonly Overlay[]): void {
+  const { ctx, bbox } = u;
+  const unit = uPlot.pxRatio;
+  const place = ([time, value]: Spot): [number, number] => [u.valToPos(time, 'x', true), u.valToPos(value, 'y', true)];
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top - 12 * unit, bbox.width, bbox.height + 12 * unit);
+  ctx.clip();
+  ctx.strokeStyle = ctx.fillStyle = token('--leaking');
+  for (const { line, band, end } of overlays) {
+    ctx.globalAlpha = 0.14;
+    ctx.beginPath();
+    band.forEach((spot) => ctx.lineTo(...place(spot)));
+    ctx.fill();
+    ctx.globalAlpha = 1;
+    ctx.lineWidth = 1.5 * unit;
+    ctx.setLineDash([6 * unit, 4 * unit]);
+    ctx.beginPath();
+    line.forEach((spot) => ctx.lineTo(...place(spot)));
+    ctx.stroke();
+    if (end) { // the limit itself, drawn on to where the line meets it
+      const [[from], [, limit]] = [place(line[0]), place(line[1])];
+      ctx.beginPath();
+      ctx.moveTo(from, limit);
+      ctx.lineTo(bbox.left + bbox.width, limit);
+      ctx.stroke();
+    }
+    ctx.setLineDash([]);
+    if (end) drawEnd(u, place(line[1]), end);
+  }
+  ctx.restore();
+}
+
+/** A dot where the line ends, with its words on the side that has room. */
+function drawEnd(u: uPlot, [x, y]: [number, number], words: string): void {
+  const { ctx, bbox } = u;
+  const unit = uPlot.pxRatio;
+  if (x > bbox.left + bbox.width) return;
+  ctx.beginPath();
+  ctx.arc(x, y, 4 * unit, 0, 2 * Math.PI);
+  ctx.fill();
+  ctx.font = `600 ${11 * unit}px ${token('--font')}`;
+  ctx.textAlign = 'right';
+  ctx.fillText(words, x - 8 * unit, y + 16 * unit);
+}
+
 /** A dashed line, and on top a shape that tells the kinds apart without colour. */
 function drawMarks(u: uPlot, marks: readonly Mark[]): void {
   const { ctx, bbox } = u;
@@ -119,7 +171,7 @@ function drawMarks(u: uPlot, marks: readonly Mark[]): void {
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
     ctx.setLineDash([]);
-    drawShape(ctx, mark.kind, x, bbox.top - 5 * unit, 4.5 * unit);
+    drawShape(ctx, mark.kind, x, bbox.top - (mark.kind === 'alert' ? 13 : 5) * unit, 4.5 * unit);
   }
   ctx.restore();
 }

@@ -5,8 +5,10 @@ import { describe, downsample, level, perUnit, rate, withGaps, type Column, type
 import type { Signal } from '../api/types.ts';
 import type { Line } from './chart.tsx';
 import type { Series } from './options.ts';
+import { memoryStack } from './stack.ts';
 
 export interface Panel {
+  key: string;
   title: string;
   message: string;
   lines: Line[];
@@ -19,6 +21,7 @@ interface Part extends Series {
 }
 
 interface PanelSpec {
+  key: string;
   title: string;
   /** Drawn for every instance, and what the words are about. */
   main: Part;
@@ -26,6 +29,8 @@ interface PanelSpec {
   parts: Part[];
   /** The same for all instances: drawn once. */
   common?: Part;
+  /** The parts of the first instance's memory are drawn instead, on top of each other. */
+  stacked?: boolean;
   format: (value: number) => string;
   binary?: boolean;
 }
@@ -41,25 +46,29 @@ function liveHeap(readings: readonly Reading[]): Column {
 
 const specs: PanelSpec[] = [
   {
-    title: 'Heap',
-    main: { label: 'Live heap', color: '--series-1', width: 2.25, fill: true, of: liveHeap },
-    parts: [
-      { label: 'HeapAlloc', color: '--series-2', width: 1.1, of: levelOf('heapAllocBytes') },
-      { label: 'HeapInuse', color: '--series-3', width: 1.1, of: levelOf('heapInuseBytes') },
-    ],
-    format: bytes,
-    binary: true,
-  },
-  {
+    key: 'process',
     title: 'Process memory',
-    main: { label: 'RSS', color: '--series-1', width: 2.25, of: levelOf('rssBytes') },
-    parts: [{ label: 'Sys', color: '--series-3', width: 1.1, of: levelOf('sysBytes') }],
+    main: { label: 'RSS', color: '--series-1', width: 2.25, fill: 'hint', of: levelOf('rssBytes') },
+    parts: [],
     common: { label: 'Limit', color: '--limit', dash: [6, 4], of: levelOf('limitBytes') },
     format: bytes,
     binary: true,
   },
-  { title: 'Goroutines', main: { label: 'Goroutines', color: '--series-1', of: levelOf('goroutines') }, parts: [], format: count },
   {
+    key: 'heap',
+    title: 'Heap',
+    main: { label: 'Live heap', color: '--series-1', width: 2.25, fill: 'hint', of: liveHeap },
+    parts: [
+      { label: 'Allocated', color: '--series-2', width: 1.1, of: levelOf('heapAllocBytes') },
+      { label: 'In use', color: '--series-3', width: 1.1, of: levelOf('heapInuseBytes') },
+    ],
+    format: bytes,
+    binary: true,
+  },
+  { key: 'stack', title: 'Where the memory is', main: { label: 'Sys', color: '--series-1', of: levelOf('sysBytes') }, parts: [], stacked: true, format: bytes, binary: true },
+  { key: 'goroutines', title: 'Goroutines', main: { label: 'Goroutines', color: '--series-1', of: levelOf('goroutines') }, parts: [], format: count },
+  {
+    key: 'allocation',
     title: 'Allocation rate',
     main: { label: 'Allocated', color: '--series-1', of: (r) => rate(r, 'totalAllocBytes', 15) },
     parts: [],
@@ -67,36 +76,54 @@ const specs: PanelSpec[] = [
     binary: true,
   },
   {
+    key: 'cycles',
     title: 'GC cycles',
     main: { label: 'Cycles', color: '--series-1', of: (r) => perMinute(rate(r, 'numGC', 180)) },
     parts: [],
     format: (v) => `${count(v)}/min`,
   },
   {
+    key: 'pause',
     title: 'GC pause',
     main: { label: 'Mean pause of a cycle', color: '--series-1', of: (r) => perUnit(r, 'pauseTotalSeconds', 'numGC', 60) },
     parts: [],
     format: shortSeconds,
   },
+  { key: 'gccpu', title: 'GC share of the CPU', main: { label: 'Since the process began', color: '--series-1', of: levelOf('gcCPUFraction') }, parts: [], format: (v) => `${count(v * 100)} %` },
+  { key: 'delay', title: 'Delay', main: { label: 'Scheduler, event loop or answer', color: '--series-1', of: levelOf('latencySeconds') }, parts: [], format: shortSeconds },
 ];
 
 const mostPoints = 600;
 
-/** `instances`: those to draw, worst first. */
-export function panels(readings: ReadonlyMap<string, readonly Reading[]>, instances: readonly string[]): Panel[] {
-  return specs.map((spec) => panel(spec, readings, instances));
+/** `instances`: those to draw, worst first. What nothing reports has no panel: `missing` names it. */
+export function panels(readings: ReadonlyMap<string, readonly Reading[]>, instances: readonly string[]): { panels: Panel[]; missing: string[] } {
+  const all = specs.map((spec) => panel(spec, readings, instances));
+  const hasValues = (p: Panel) => p.lines.some((line) => line.column.values.some((v) => v !== null));
+  return { panels: all.filter(hasValues), missing: all.filter((p) => !hasValues(p)).map((p) => p.title) };
 }
 
 function panel(spec: PanelSpec, readings: ReadonlyMap<string, readonly Reading[]>, instances: readonly string[]): Panel {
   const of = (part: Part, instance: string) => downsample(withGaps(part.of(readings.get(instance) ?? [])), mostPoints);
   const first = instances[0] ?? '';
   const main = of(spec.main, first);
-  const lines: Line[] =
-    instances.length === 1
-      ? [spec.main, ...spec.parts].map((part) => ({ ...part, column: of(part, first) }))
-      : instances.map((name, i) => ({ ...spec.main, fill: false, width: i ? 1.4 : 2.25, label: name, color: `--series-${(i % 8) + 1}`, column: of(spec.main, name) }));
-  if (spec.common) lines.push({ ...spec.common, column: of(spec.common, first) });
+  const lines = spec.stacked ? memoryStack(readings.get(first) ?? []) : linesOf(spec, instances, of, main);
+  if (spec.common && main.values.some((v) => v !== null)) lines.push({ ...spec.common, column: of(spec.common, first) });
   const about = instances.length === 1 ? spec.main.label : `${spec.main.label} of ${first}`;
-  const message = `${about}: ${describe(main, spec.format, duration)}.`;
-  return { title: spec.title, message, lines, format: spec.format, ...(spec.binary ? { binary: true } : {}) };
+  const message = spec.stacked ? stackWords(lines, first, instances.length > 1) : `${about}: ${describe(main, spec.format, duration)}.`;
+  return { key: spec.key, title: spec.title, message, lines, format: spec.format, ...(spec.binary ? { binary: true } : {}) };
+}
+
+/** "316 MiB alive of 530 MiB that the runtime holds." */
+function stackWords(lines: readonly Line[], instance: string, several: boolean): string {
+  const last = (column: Column | undefined) => column?.values.findLast((v) => v !== null) ?? 0;
+  const alive = last(lines.find((l) => l.label === 'Alive')?.column);
+  return `${several ? `${instance}: ` : ''}${bytes(alive)} alive of ${bytes(last(lines[0]?.column))} that the runtime holds.`;
+}
+
+function linesOf(spec: PanelSpec, instances: readonly string[], of: (part: Part, instance: string) => Column, main: Column): Line[] {
+  if (instances.length === 1) return [{ ...spec.main, column: main }, ...spec.parts.map((part) => ({ ...part, column: of(part, instances[0] ?? '') }))];
+  return instances.map((name, i) => {
+    const { fill: _, ...line } = spec.main;
+    return { ...line, width: i ? 1.4 : 2.25, label: name, color: `--series-${(i % 8) + 1}`, column: i ? of(spec.main, name) : main };
+  });
 }

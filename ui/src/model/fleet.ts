@@ -111,7 +111,8 @@ function outlook(service: Service): string {
   const verdict = service.verdict;
   if (!verdict) return 'was flagged by its own agent';
   const left = verdict.timeToLimitSeconds;
-  if (left !== null && left <= 60) return 'is at its limit now';
+  if (left !== null && left <= 0) return 'is past its limit';
+  if (left !== null && left < 60) return 'reaches its limit within a minute';
   if (left !== null) return `reaches its limit in ${duration(left)}`;
   return `grows by ${growth(verdict.growthBytesPerSecond.estimate).replace('+', '')}`;
 }

@@ -52,13 +52,19 @@ function timeToLimit(verdict: Verdict): Fact {
   const left = verdict.timeToLimitSeconds;
   if (left === null) return { label, value: 'not in sight', detail: 'nothing grows toward the limit' };
   const range = durationRange(verdict.timeToLimitLowSeconds, verdict.timeToLimitHighSeconds);
-  return { label, value: left <= 60 ? 'now' : duration(left), detail: range === duration(left) ? '' : range };
+  return { label, value: soon(left), detail: left <= 0 || range === duration(left) ? '' : range };
+}
+
+/** "9 h", "< 1 min", or that the limit is behind already. */
+function soon(seconds: number): string {
+  if (seconds <= 0) return 'reached';
+  return seconds < 60 ? '< 1 min' : duration(seconds);
 }
 
 /** Time to limit as a cell: "9 h", or a dash where nothing grows. */
 export function timeLeft(verdict: Verdict | null): string {
   if (verdict?.timeToLimitSeconds == null) return '–';
-  return verdict.timeToLimitSeconds <= 60 ? 'now' : duration(verdict.timeToLimitSeconds);
+  return soon(verdict.timeToLimitSeconds);
 }
 
 /** The alert in one sentence: what, where, how fast, until when. */

@@ -4,15 +4,17 @@ import { hub } from '../api/client.ts';
 import type { Alert, Capture, Gate, Service, Verdict } from '../api/types.ts';
 import { Chart } from '../charts/chart.tsx';
 import type { Mark } from '../charts/options.ts';
-import { panels } from '../charts/panels.ts';
+import { panels, type Panel } from '../charts/panels.ts';
 import { Failure, Loading, Notice, SeverityTag, State, When } from '../components/basics.tsx';
 import { StateIcon } from '../components/icons.tsx';
 import { Culprits, Gates, VerdictFacts } from '../components/verdict.tsx';
 import { useAnswer, useLive, useNow } from '../live/hooks.ts';
 import { useReadings } from '../live/series.ts';
-import { compareVerdicts, conditionMeaning, instanceCondition, rankOf, serviceCondition, showsGrowth } from '../model/condition.ts';
+import { compareVerdicts, conditionMeaning, instanceCondition, rankOf, serviceCondition, showsGrowth, type Condition } from '../model/condition.ts';
+import { profileWord, roleWord } from '../model/captures.ts';
 import { clock, duration, plural } from '../model/format.ts';
 import { byInstance, type Reading } from '../model/readings.ts';
+import { projection, projectionWords, trendSince, type Overlay, type Spot } from '../model/trend.ts';
 import { alertTitle } from '../model/story.ts';
 import { Link, paths, useQuery } from '../router.tsx';
 
@@ -33,6 +35,7 @@ export function ServicePage({ name }: { name: string }) {
       <Head service={service} alerts={own} captures={saved} now={now} />
       <VerdictCard service={service} now={now} />
       <Charts service={service} alerts={own} captures={saved} now={now} />
+      {service.verdict && <Why verdict={service.verdict} state={serviceCondition(service, now)} />}
       <Events alerts={own} captures={saved} now={now} />
     </>
   );
@@ -93,23 +96,24 @@ function VerdictCard({ service, now }: { service: Service; now: number }) {
           {showsGrowth(verdict) && <VerdictFacts verdict={verdict} now={now} />}
         </div>
       </section>
-      {verdict && (
-        <div className={showsGrowth(verdict) ? 'split' : 'stack'} data-tone={state}>
-          {showsGrowth(verdict) && (
-            <section className="card">
-              <header><h2>Where it grows</h2></header>
-              <div className="card-body">
-                {culprits.length ? <Culprits culprits={culprits} kind={verdict.kind} /> : <p className="muted small">No function stands out yet; heap profiles are read as garbage collections happen.</p>}
-              </div>
-            </section>
-          )}
-          <section className="card">
-            <header><h2>{whyTitle[verdict.state]}</h2><span className="muted small">{gatesPassed(verdict.gates ?? [])}</span></header>
-            <div className="card-body"><Gates gates={verdict.gates ?? []} /></div>
-          </section>
-        </div>
+      {showsGrowth(verdict) && (
+        <section className="card" data-tone={state}>
+          <header><h2>Where it grows</h2></header>
+          <div className="card-body">
+            {culprits.length ? <Culprits culprits={culprits} kind={verdict.kind} /> : <p className="muted small">No function stands out yet; heap profiles are read as garbage collections happen.</p>}
+          </div>
+        </section>
       )}
     </>
+  );
+}
+
+function Why({ verdict, state }: { verdict: Verdict; state: Condition }) {
+  return (
+    <section className="card" data-tone={state}>
+      <header><h2>{whyTitle[verdict.state]}</h2><span className="muted small">{gatesPassed(verdict.gates ?? [])}</span></header>
+      <div className="card-body"><Gates gates={verdict.gates ?? []} /></div>
+    </section>
   );
 }
 
@@ -134,6 +138,8 @@ function Charts({ service, alerts, captures, now }: Parts) {
   const key = shown.join('\n');
   const grouped = useMemo(() => renameLone(byInstance(readings.list), shown), [readings.list, key]);
   const drawn = useMemo(() => panels(grouped, shown), [grouped, key]);
+  const verdict = (service.instances ?? []).find((i) => i.name === shown[0])?.verdict ?? null;
+  const overlays = useMemo(() => overlaysOf(verdict, drawn.panels), [verdict, drawn]);
   const marks = useMemo(() => marksOf(alerts, captures, grouped, shown), [alerts, captures, grouped, key]);
   const [from, to] = fixed ? [fixed.from, fixed.to] : [liveStart(readings.list, now, window.ms), now];
   const zoom = (a: number, b: number) => setQuery({ from: String(a), to: String(b) }, { push: true });
@@ -159,12 +165,33 @@ function Charts({ service, alerts, captures, now }: Parts) {
         <Loading height={420} label="Loading readings" />
       ) : (
         <div className="charts">
-          {drawn.map((panel) => <Chart key={panel.title} {...panel} marks={marks} from={from} to={to} onZoom={zoom} />)}
+          {drawn.panels.map(({ key, message, ...panel }) => (
+            <Chart key={key} {...panel} message={key === 'process' && overlays.process && verdict ? `${message} ${projectionWords(verdict)}` : message} marks={marks} overlays={fixed ? none : (overlays[key] ?? none)} from={from} to={to} onZoom={zoom} />
+          ))}
         </div>
       )}
-      <p className="muted small">Marks: ▼ alert, ■ saved profile, ● restart.</p>
+      <p className="muted small">
+        Marks: ▼ alert, ■ saved profile, ● restart{overlays.heap || overlays.process ? '; dashed: the trend, with its 95 % band' : ''}.
+        {drawn.missing.length > 0 && !readings.loading && ` Not reported here: ${drawn.missing.join(', ').toLowerCase()}.`}
+      </p>
     </section>
   );
+}
+
+const none: readonly Overlay[] = [];
+
+/** The verdict's trend over the live heap, and the way to the limit over the process's memory. */
+function overlaysOf(verdict: Verdict | null, drawn: readonly Panel[]): Record<string, Overlay[]> {
+  if (!showsGrowth(verdict)) return {};
+  const newest = (key: string): Spot | undefined => {
+    const column = drawn.find((p) => p.key === key)?.lines[0]?.column;
+    const at = column?.values.findLastIndex((v) => v !== null) ?? -1;
+    return column && at >= 0 ? [column.times[at] ?? 0, column.values[at] ?? 0] : undefined;
+  };
+  const [heap, process] = [newest('heap'), newest('process')];
+  const trend = heap && verdict.kind === 'heap' ? trendSince(verdict, heap) : undefined;
+  const limit = process && projection(verdict, process);
+  return { ...(trend ? { heap: [trend] } : {}), ...(limit ? { process: [limit] } : {}) };
 }
 
 const shortestMs = 2 * 60_000;
@@ -243,10 +270,15 @@ function lifeWord(a: Alert): string {
   return a.resolvedAt && a.timestamp ? `Resolved after ${duration((a.resolvedAt - a.timestamp) / 1000)}` : 'Resolved';
 }
 
+/** A snapshot's alert beside its profile would say the same twice. */
+function isSaved(a: Alert, captures: readonly Capture[]): boolean {
+  return captures.some((c) => c.filename === a.filename || (a.profiles ?? []).includes(c.id));
+}
+
 function Events({ alerts, captures, now }: Omit<Parts, 'service'>) {
   const events = [
-    ...alerts.map((a) => ({ key: a.id, time: a.timestamp ?? 0, node: <Link to={paths.alert(a.id)}>{alertTitle(a)}</Link>, tag: lifeWord(a) })),
-    ...captures.map((c) => ({ key: c.id, time: c.timestamp ?? 0, node: <Link to={paths.profile(c.id, c.baseId)}>{c.kind} profile saved: {c.role}</Link>, tag: c.instance })),
+    ...alerts.filter((a) => a.type !== 'snapshot' || !isSaved(a, captures)).map((a) => ({ key: a.id, time: a.timestamp ?? 0, node: <Link to={paths.alert(a.id)}>{alertTitle(a)}</Link>, tag: lifeWord(a) })),
+    ...captures.map((c) => ({ key: c.id, time: c.timestamp ?? 0, node: <Link to={paths.profile(c.id, c.baseId)}>{profileWord[c.kind]} profile saved: {roleWord[c.role].toLowerCase()}</Link>, tag: c.instance })),
   ].sort((a, b) => b.time - a.time);
   return (
     <section className="card">
