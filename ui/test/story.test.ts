@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { Capture } from '../src/api/types.ts';
+import { evidenceOrder } from '../src/model/captures.ts';
 import { pprofLine } from '../src/model/pprof.ts';
-import { alertTitle, facts, gateNeed, gateTitle, gateValue, timeLeft } from '../src/model/story.ts';
+import { alertMarkdown, alertTitle, facts, gateNeed, gateTitle, gateValue, timeLeft } from '../src/model/story.ts';
 import { alert, leak, now, verdict } from './make.ts';
 
 describe('an alert’s title', () => {
@@ -52,5 +54,27 @@ describe('the pprof line', () => {
   it('compares with the base, and can be pasted into a shell', () => {
     expect(pprofLine('http://h/api/profiles/2', 'http://h/api/profiles/1')).toBe('go tool pprof -diff_base http://h/api/profiles/1 http://h/api/profiles/2');
     expect(pprofLine("http://h/a b'c")).toBe(`go tool pprof 'http://h/a b'\\''c'`);
+  });
+});
+
+describe('an alert for a ticket', () => {
+  const text = alertMarkdown(alert(), 'https://hub/alerts/a1', 'go tool pprof x');
+
+  it('says what, where, how fast, until when, and how to look further', () => {
+    expect(text).toContain('**shop leaks heap memory in cart.(*Cache).Put** (warning)');
+    expect(text).toContain('- Where: `example.com/shop/cart.(*Cache).Put` (/src/cart/cache.go:42)');
+    expect(text).toContain('- Growth: +40 MiB/h');
+    expect(text).toContain('- Time to limit: 9 h');
+    expect(text).toContain('```sh\ngo tool pprof x\n```');
+  });
+});
+
+describe('evidence', () => {
+  const capture = (id: string, change: Partial<Capture>): Capture => ({ id, service: 'shop', instance: 'a', kind: 'heap', role: 'leaking', timestamp: now, filename: id, size: 1, sha256: '', ...change });
+
+  it('begins with the diff of the kind that leaks', () => {
+    const list = [capture('g', { kind: 'goroutine', baseId: 'gb' }), capture('b', { role: 'baseline' }), capture('s', { role: 'suspect', baseId: 'b' }), capture('l', { baseId: 'b' })];
+    expect(evidenceOrder(alert(), list).map((c) => c.id)).toEqual(['l', 's', 'b', 'g']);
+    expect(evidenceOrder(alert({ kind: 'goroutine' }), list)[0]?.id).toBe('g');
   });
 });

@@ -13,12 +13,17 @@ interface FlameProps {
   found: ReadonlySet<number>;
   format: (value: number) => string;
   label: string;
+  /** Asked to show a function between its callers and callees. */
+  around: (name: string) => void;
 }
+
+/** What the colours of a diff mean. */
+export const Key = () => <p className="key"><span><i className="grew" />grew</span><span><i className="same" />same</span><span><i className="shrank" />shrank</span></p>;
 
 const rowHeight = 22;
 const smallest = 0.7; // CSS pixels: narrower boxes cannot be seen
 
-export function FlameGraph({ layout, diff, found, format, label }: FlameProps) {
+export function FlameGraph({ layout, diff, found, format, label, around }: FlameProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [zoomed, setZoomed] = useState(0);
   const [selected, setSelected] = useState(0);
@@ -26,6 +31,7 @@ export function FlameGraph({ layout, diff, found, format, label }: FlameProps) {
   const above = useMemo(() => ancestors(layout, zoomed), [layout, zoomed]);
   const shownIndex = hover?.index ?? selected;
   const shown = layout.boxes[shownIndex];
+  const chosen = layout.boxes[selected];
 
   useEffect(() => {
     setZoomed(0);
@@ -75,6 +81,7 @@ export function FlameGraph({ layout, diff, found, format, label }: FlameProps) {
   return (
     <div className="flame">
       <div className="flame-info small" aria-live="polite">{shown && <Info box={shown} layout={layout} diff={diff} format={format} />}</div>
+      {selected > 0 && chosen && <p className="flame-more"><button type="button" className="button" onClick={() => around(chosen.name)}>Callers and callees of {shortFunction(chosen.name)}</button></p>}
       <div className="flame-box">
         <canvas
           ref={canvas}

@@ -54,6 +54,18 @@ export function Copy({ text, label }: { text: string; label: string }) {
   );
 }
 
+/** Copies without showing what: for what is long, and for people who know it. */
+export function CopyButton({ text, children }: { text: string; children: string }) {
+  const [done, setDone] = useState<boolean>();
+  useEffect(() => {
+    if (done === undefined) return;
+    const timer = setTimeout(() => setDone(undefined), 2000);
+    return () => clearTimeout(timer);
+  }, [done]);
+  const word = done === undefined ? children : done ? 'Copied' : 'The browser forbids copying';
+  return <button type="button" className="button" onClick={() => copyText(text).then(setDone)}><span aria-live="polite">{word}</span></button>;
+}
+
 /** The clipboard is there on https and localhost only; elsewhere the reader selects by hand. */
 async function copyText(text: string): Promise<boolean> {
   try {

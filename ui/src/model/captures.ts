@@ -1,5 +1,5 @@
 // Saved profiles in words. Pure.
-import type { Capture } from '../api/types.ts';
+import type { Alert, Capture } from '../api/types.ts';
 
 export const roleWord: Record<Capture['role'], string> = {
   baseline: 'Baseline',
@@ -22,4 +22,13 @@ export const profileWord: Record<Capture['kind'], string> = { heap: 'Heap', goro
 /** Profiles that may be compared with this one: the same service and kind, older or newer. */
 export function comparable(profile: Capture, all: readonly Capture[]): Capture[] {
   return all.filter((c) => c.id !== profile.id && c.service === profile.service && c.kind === profile.kind);
+}
+
+const roleRank: Record<Capture['role'], number> = { leaking: 0, lastgasp: 1, suspect: 2, upload: 3, baseline: 4 };
+
+/** An alert's profiles, what proves it first: of the kind that leaks, with a base to compare with, taken when it leaked. */
+export function evidenceOrder(alert: Alert, captures: readonly Capture[]): Capture[] {
+  const wanted = alert.kind === 'goroutine' ? 'goroutine' : 'heap';
+  const rank = (c: Capture) => (c.kind === wanted ? 0 : 100) + (c.baseId ? 0 : 10) + roleRank[c.role];
+  return [...captures].sort((a, b) => rank(a) - rank(b) || (b.timestamp ?? 0) - (a.timestamp ?? 0));
 }

@@ -122,3 +122,17 @@ function gateNumber(name: string, value: number): string {
   if (value !== 0 && (Math.abs(value) >= 1e7 || Math.abs(value) < 1e-3)) return value.toExponential(1);
   return Number(value.toPrecision(3)).toLocaleString('en-US').replace('-', '−');
 }
+
+/** The alert for a ticket: Markdown that says what, where, how fast, until when, and how to look further. */
+export function alertMarkdown(alert: Alert, url: string, pprof: string | undefined): string {
+  const verdict = alert.verdict;
+  const culprit = verdict?.culprits?.[0];
+  const stack = (culprit?.stack ?? []).map((f) => `${f.function}${f.file ? ` ${f.file}:${f.line ?? 0}` : ''}`);
+  const lines = [`**${alertTitle(alert)}** (${alert.severity})`, '', verdict?.summary || alert.message, ''];
+  if (culprit) lines.push(`- Where: \`${culprit.function}\`${culprit.file ? ` (${culprit.file}:${culprit.line})` : ''}`);
+  if (verdict) lines.push(`- Growth: ${growth(verdict.growthBytesPerSecond.estimate)}`, `- Time to limit: ${timeLeft(verdict).replace('–', 'not in sight')}`);
+  lines.push(`- Instances: ${(alert.instances ?? []).join(', ') || 'unknown'}`, `- Alert: ${url}`);
+  if (pprof) lines.push('', '```sh', pprof, '```');
+  if (stack.length) lines.push('', '```', ...stack, '```');
+  return `${lines.join('\n')}\n`;
+}

@@ -1,15 +1,20 @@
-// One alert: the story first, then the stack, then the evidence.
-import { hub } from '../api/client.ts';
+// One alert: the story first, then what grew, the stack, and the evidence.
+import { lazy, Suspense } from 'react';
+import { hub, profileURL } from '../api/client.ts';
 import type { Alert, Capture } from '../api/types.ts';
-import { Failure, Loading, SeverityTag, When } from '../components/basics.tsx';
+import { CopyButton, Failure, Loading, SeverityTag, When } from '../components/basics.tsx';
 import { Evidence } from '../components/evidence.tsx';
 import { StateIcon } from '../components/icons.tsx';
 import { Facts, Gates, Stack } from '../components/verdict.tsx';
 import { useAnswer, useLive, useNow } from '../live/hooks.ts';
-import { bytes, clock, duration, exact, percent, place, shortFunction } from '../model/format.ts';
-import { alertTitle, facts, kindWord, type Fact } from '../model/story.ts';
+import { bytes, clock, duration, exact, percent, place, plural, shortFunction } from '../model/format.ts';
+import { evidenceOrder } from '../model/captures.ts';
+import { pprofLine } from '../model/pprof.ts';
+import { alertMarkdown, alertTitle, facts, kindWord, type Fact } from '../model/story.ts';
 import { Link, paths } from '../router.tsx';
 import { alertTone } from './alerts.tsx';
+
+const Grown = lazy(() => import('../charts/grown.tsx').then((m) => ({ default: m.Grown })));
 
 export function AlertPage({ id }: { id: string }) {
   const { alerts, profilesSaved } = useLive();
@@ -18,13 +23,16 @@ export function AlertPage({ id }: { id: string }) {
   const live = alerts.get(id);
   const alert = newer(live, asked.data);
   const captures = useAnswer(`profiles of alert ${id}`, `${profilesSaved} ${(alert?.profiles ?? []).join()}`, (signal) => hub.profiles({ alert: id, limit: 50 }, signal));
+  const ordered = alert && captures.data && evidenceOrder(alert, captures.data.profiles ?? []);
+  const proof = alert?.type === 'leak' ? ordered?.find((c) => c.baseId) : undefined;
   if (!alert) return asked.error ? <Failure error={asked.error} retry={asked.reload} /> : <Loading height={420} label="Loading the alert" />;
   return (
     <>
       <nav className="crumbs" aria-label="Where this is"><Link to={paths.alerts}>Alerts</Link><span aria-hidden="true">/</span><Link to={paths.service(alert.service)}>{alert.service}</Link></nav>
-      <Story alert={alert} now={now} />
+      <Story alert={alert} proof={proof} now={now} />
+      {proof && <Suspense fallback={<Loading height={260} label="Loading what grew" />}><Grown proof={proof} /></Suspense>}
       <Where alert={alert} />
-      <EvidenceCard alert={alert} captures={captures.data?.profiles ?? undefined} error={captures.error} retry={captures.reload} now={now} />
+      <EvidenceCard alert={alert} captures={ordered} error={captures.error} retry={captures.reload} now={now} />
       <div className="split">
         {alert.verdict && <section className="card" data-tone={alertTone(alert)}><header><h2>Why it fired</h2></header><div className="card-body"><Gates gates={alert.verdict.gates ?? []} /></div></section>}
         <section className="card"><header><h2>Its life</h2></header><div className="card-body"><Life alert={alert} now={now} /></div></section>
@@ -38,7 +46,7 @@ function newer(a: Alert | undefined, b: Alert | undefined): Alert | undefined {
   return (a.updatedAt ?? 0) >= (b.updatedAt ?? 0) ? a : b;
 }
 
-function Story({ alert, now }: { alert: Alert; now: number }) {
+function Story({ alert, proof, now }: { alert: Alert; proof: Capture | undefined; now: number }) {
   const tone = alertTone(alert);
   return (
     <>
@@ -50,6 +58,12 @@ function Story({ alert, now }: { alert: Alert; now: number }) {
         <div className="card-body stack loose">
           <p className="summary">{alert.verdict?.summary || alert.message}</p>
           <Facts list={storyFacts(alert, now)} />
+          {alert.type === 'leak' && (
+            <div className="chips">
+              <CopyButton text={location.href}>Copy link</CopyButton>
+              <CopyButton text={alertMarkdown(alert, location.href, proof && pprofLine(profileURL(proof.id), proof.baseId && profileURL(proof.baseId)))}>Copy for a ticket</CopyButton>
+            </div>
+          )}
         </div>
       </section>
     </>
@@ -95,16 +109,22 @@ interface EvidenceProps {
   now: number;
 }
 
-/** What to compare first, then what it is compared with. */
+/** How many profiles are shown at once. */
+const shownEvidence = 2;
+
 function EvidenceCard({ alert, captures, error, retry, now }: EvidenceProps) {
   if (alert.type === 'disconnect') return null;
-  const sorted = [...(captures ?? [])].sort((a, b) => Number(Boolean(b.baseId)) - Number(Boolean(a.baseId)) || (b.timestamp ?? 0) - (a.timestamp ?? 0));
+  const list = captures ?? [];
+  const row = (c: Capture, i: number) => <li key={c.id}><Evidence capture={c} now={now} first={i === 0} /></li>;
   return (
     <section className="card">
       <header><h2>Evidence</h2></header>
       <div className="card-body">
-        {sorted.length > 0 ? (
-          <ul className="evidence">{sorted.map((c, i) => <li key={c.id}><Evidence capture={c} now={now} first={i === 0} /></li>)}</ul>
+        {list.length > 0 ? (
+          <div className="stack loose">
+            <ul className="evidence">{list.slice(0, shownEvidence).map(row)}</ul>
+            {list.length > shownEvidence && <details><summary>{plural(list.length - shownEvidence, 'more profile')}</summary><ul className="evidence more">{list.slice(shownEvidence).map((c) => row(c, 1))}</ul></details>}
+          </div>
         ) : error ? (
           <Failure error={error} retry={retry} page={false} />
         ) : captures === undefined ? (

@@ -1,15 +1,17 @@
 // One profile, alone or against a base: flame graph, top table, and the way to
 // go on in pprof.
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { hub, profileURL } from '../api/client.ts';
 import type { Capture, Flamegraph } from '../api/types.ts';
-import { FlameGraph } from '../charts/flame.tsx';
+import { FlameGraph, Key } from '../charts/flame.tsx';
+import { Top } from '../charts/top.tsx';
 import { Copy, Failure, Loading, Notice, Search, When } from '../components/basics.tsx';
 import { Download } from '../components/evidence.tsx';
 import { useAnswer, useLive, useNow } from '../live/hooks.ts';
 import { comparable, profileWord, roleMeaning, roleWord } from '../model/captures.ts';
-import { layout, matchedValue, search, topTable, type TopRow } from '../model/flame.ts';
-import { bytes, clock, count, percent, place, plural, shortFunction, signed } from '../model/format.ts';
+import { layout, matchedValue, search, topTable, type Layout } from '../model/flame.ts';
+import { callees, callers, inverted } from '../model/flameviews.ts';
+import { bytes, clock, count, percent, plural, shortFunction } from '../model/format.ts';
 import { pprofLine } from '../model/pprof.ts';
 import { Link, paths, useQuery } from '../router.tsx';
 
@@ -37,10 +39,14 @@ function Loaded({ graph, others, now, setBase }: LoadedProps) {
   const { profile, base } = graph;
   const [query, setQuery] = useQuery();
   const text = query.get('q') ?? '';
-  const laid = useMemo(() => (graph.root ? layout(graph.root) : undefined), [graph]);
-  const found = useMemo(() => (laid ? search(laid, text) : new Set<number>()), [laid, text]);
+  const turned = query.get('view') === 'inverted';
+  const around = query.get('fn') ?? '';
+  const diff = graph.base !== undefined;
+  const whole = useMemo(() => (graph.root ? layout(graph.root) : undefined), [graph]);
+  const laid = useMemo(() => (turned && graph.root ? layout(inverted(graph.root, diff)) : whole), [turned, whole, graph, diff]);
+  const found = useMemo(() => (laid ? search(laid, text) : nothing), [laid, text]);
+  const rows = useMemo(() => (whole ? topTable(whole) : []), [whole]);
   const format = graph.unit === 'bytes' ? bytes : count;
-  const diff = base !== undefined;
   const choices = comparable(profile, others);
   const suggested = profile.baseId;
   return (
@@ -62,25 +68,66 @@ function Loaded({ graph, others, now, setBase }: LoadedProps) {
             {choices.map((c) => <option key={c.id} value={c.id}>{choice(c, now)}{c.id === suggested ? ' (its baseline)' : ''}</option>)}
           </select>
         </label>
-        {text && laid && <span className="small muted" role="status">{found.size === 0 ? 'Nothing found' : `${plural(found.size, 'call')} found, holding ${format(matchedValue(laid, found))} (${percent(graph.total ? matchedValue(laid, found) / graph.total : 0)})`}</span>}
+        <div className="chips" role="group" aria-label="View">
+          <button type="button" className="chip" aria-pressed={!turned && !around} onClick={() => setQuery({ view: undefined, fn: undefined })}>Callers first</button>
+          <button type="button" className="chip" aria-pressed={turned && !around} onClick={() => setQuery({ view: 'inverted', fn: undefined })}>Inverted</button>
+          {around && <button type="button" className="chip" aria-pressed="true" onClick={() => setQuery({ fn: undefined })} aria-label={`Leave ${shortFunction(around)}`}>Around <code>{shortFunction(around)}</code> ✕</button>}
+        </div>
+        {text && laid && !around && <span className="small muted" role="status">{found.size === 0 ? 'Nothing found' : `${plural(found.size, 'call')} found, holding ${format(matchedValue(laid, found))} (${percent(graph.total ? matchedValue(laid, found) / graph.total : 0)})`}</span>}
       </div>
       {!laid || laid.total === 0 ? (
         <div className="card"><Notice title="This profile holds nothing" state="none"><p>No allocation was sampled when it was taken.</p></Notice></div>
       ) : (
         <>
-          <section className="card" aria-label="Flame graph">
-            <div className="card-body">
-              {diff && <p className="key"><span><i className="grew" />grew</span><span><i className="same" />same</span><span><i className="shrank" />shrank</span></p>}
-              <FlameGraph layout={laid} diff={diff} found={found} format={format} label={headline(graph, format)} />
-            </div>
-          </section>
-          <Top rows={topTable(laid)} diff={diff} format={format} total={graph.total} pick={(name) => setQuery({ q: shortFunction(name) })} />
+          {around && graph.root ? (
+            <Sandwich graph={graph} name={around} diff={diff} format={format} pick={(fn) => setQuery({ fn }, { push: true })} />
+          ) : (
+            <section className="card" aria-label="Flame graph">
+              <div className="card-body">
+                {diff && <Key />}
+                <FlameGraph layout={laid} diff={diff} found={found} format={format} label={headline(graph, format)} around={(fn) => setQuery({ fn }, { push: true })} />
+              </div>
+            </section>
+          )}
+          <Top rows={rows} diff={diff} format={format} total={graph.total} pick={(fn) => setQuery({ fn }, { push: true })} />
         </>
       )}
       <section className="card">
         <header><h2>Go on in pprof</h2></header>
         <div className="card-body"><Copy label="the pprof line" text={pprofLine(profileURL(profile.id), base ? profileURL(base.id) : undefined)} /></div>
       </section>
+    </>
+  );
+}
+
+const nothing: ReadonlySet<number> = new Set();
+
+interface SandwichProps {
+  graph: Flamegraph;
+  name: string;
+  diff: boolean;
+  format: (v: number) => string;
+  pick: (name: string) => void;
+}
+
+/** One function between what leads to it and what it calls. */
+function Sandwich({ graph, name, diff, format, pick }: SandwichProps) {
+  const sides = useMemo(() => {
+    const of = (tree: ReturnType<typeof callers>): Layout | undefined => tree && layout(tree);
+    return graph.root ? { above: of(callers(graph.root, name, diff)), below: of(callees(graph.root, name, diff)) } : undefined;
+  }, [graph, name, diff]);
+  if (!sides?.above || !sides.below) return <div className="card"><Notice title={`${shortFunction(name)} is not in this profile`} state="none" /></div>;
+  return (
+    <>
+      {([['Its callers', sides.above], ['What it calls', sides.below]] as const).map(([title, laid]) => (
+        <section key={title} className="card">
+          <header><h2>{title}</h2></header>
+          <div className="card-body">
+            {diff && <Key />}
+            <FlameGraph layout={laid} diff={diff} found={nothing} format={format} label={`${title}: ${shortFunction(name)}`} around={pick} />
+          </div>
+        </section>
+      ))}
     </>
   );
 }
@@ -95,60 +142,4 @@ function headline(graph: Flamegraph, format: (v: number) => string): string {
   const by = graph.total - (graph.baseTotal ?? 0);
   if (by === 0) return `${graph.profile.service}: no change, ${format(graph.total)} ${what}`;
   return `${graph.profile.service} ${by > 0 ? 'grew' : 'shrank'} by ${format(Math.abs(by))}, from ${format(graph.baseTotal ?? 0)} to ${format(graph.total)} ${what}`.trim();
-}
-
-type Column = 'self' | 'total' | 'grewSelf' | 'grewTotal';
-const read: Record<Column, (row: TopRow) => number> = {
-  self: (r) => r.self,
-  total: (r) => r.total,
-  grewSelf: (r) => r.self - r.baseSelf,
-  grewTotal: (r) => r.total - r.baseTotal,
-};
-const columnWord: Record<Column, string> = { self: 'Itself', total: 'With callees', grewSelf: 'Grew itself', grewTotal: 'Grew with callees' };
-const few = 25;
-
-interface TopProps {
-  rows: TopRow[];
-  diff: boolean;
-  format: (value: number) => string;
-  total: number;
-  pick: (name: string) => void;
-}
-
-function Top({ rows, diff, format, total, pick }: TopProps) {
-  const columns: Column[] = diff ? ['grewSelf', 'grewTotal', 'self', 'total'] : ['self', 'total'];
-  const [chosen, setSort] = useState<Column>();
-  const sort = chosen && columns.includes(chosen) ? chosen : (columns[0] ?? 'self');
-  const [all, setAll] = useState(false);
-  const sorted = [...rows].sort((a, b) => read[sort](b) - read[sort](a) || b.total - a.total || a.name.localeCompare(b.name));
-  const shown = all ? sorted.slice(0, 1_000) : sorted.slice(0, few);
-  const show = (column: Column, row: TopRow) => {
-    const value = read[column](row);
-    if (value === 0) return <span className="muted">0</span>;
-    return column.startsWith('grew') ? signed(value, format) : format(value);
-  };
-  return (
-    <section className="card">
-      <header><h2>Functions</h2><span className="muted small">{plural(rows.length, 'function')}, select one to find it above</span></header>
-      <div className="card-body scroll-x" tabIndex={0} role="region" aria-label="Functions">
-        <table className="data top-table">
-          <thead>
-            <tr>
-              <th scope="col">Function</th>
-              {columns.map((c, i) => <th key={c} scope="col" className={i > 1 ? 'num extra' : 'num'} {...(sort === c ? { 'aria-sort': 'descending' as const } : {})}><button type="button" onClick={() => setSort(c)}>{columnWord[c]}{sort === c ? ' ↓' : ''}</button></th>)}
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((row) => (
-              <tr key={row.name}>
-                <td><button type="button" title={row.name} onClick={() => pick(row.name)}>{shortFunction(row.name)}</button> <span className="muted">{place(row.file, row.line)}</span></td>
-                {columns.map((c, i) => <td key={c} className={i > 1 ? 'num extra' : 'num'}>{show(c, row)}{!diff && total > 0 && read[c](row) !== 0 && <span className="muted"> {percent(read[c](row) / total)}</span>}</td>)}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-        {rows.length > few && !all && <button type="button" className="button" onClick={() => setAll(true)}>Show {rows.length > 1_000 ? 'the first 1,000' : `all ${rows.length}`}</button>}
-      </div>
-    </section>
-  );
 }
