@@ -41,6 +41,7 @@ var rooms = []room{
 	{name: "hub/store/...", may: []string{"hub/store/..."}},
 	{name: "hub/blob/...", may: []string{"hub/blob/...", "internal/durable"}},
 	{name: "hub/alert"},
+	{name: "hub/notify"},
 	{name: "hub/live", may: []string{"wire", "internal/ws"}},
 	{name: "hub/api", may: []string{"wire"}},
 	{name: "hub", may: []string{"wire", "hub/...", "internal/version", "internal/durable"}},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/zupee/memwatch/hub/alert"
 	"github.com/zupee/memwatch/hub/live"
+	"github.com/zupee/memwatch/hub/notify"
 	"github.com/zupee/memwatch/hub/store"
 )
 
@@ -20,6 +21,7 @@ type announcer struct {
 	store  *store.Store
 	fleet  *fleet
 	feed   *live.Feed
+	desk   *notify.Desk
 	logger *slog.Logger
 	failed prometheus.Counter
 
@@ -28,8 +30,8 @@ type announcer struct {
 	waiting []alert.Event
 }
 
-func newAnnouncer(e *alert.Engine, s *store.Store, f *fleet, feed *live.Feed, logger *slog.Logger, reg prometheus.Registerer) *announcer {
-	a := &announcer{store: s, fleet: f, feed: feed, logger: logger, engine: e, failed: prometheus.NewCounter(prometheus.CounterOpts{
+func newAnnouncer(e *alert.Engine, s *store.Store, f *fleet, feed *live.Feed, desk *notify.Desk, logger *slog.Logger, reg prometheus.Registerer) *announcer {
+	a := &announcer{store: s, fleet: f, feed: feed, desk: desk, logger: logger, engine: e, failed: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "memwatch_hub_alert_save_failures_total", Help: "Times that an alert could not be saved; it is tried again.",
 	})}
 	reg.MustRegister(a.failed)
@@ -44,7 +46,14 @@ func (a *announcer) observe(ctx context.Context, ask func(*alert.Engine) []alert
 	return a.flush(ctx)
 }
 
-// later asks the engine and leaves the saving to the next observe.
+// save saves what later left.
+func (a *announcer) save(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.flush(ctx)
+}
+
+// later asks the engine and leaves the saving to the next observe or save.
 func (a *announcer) later(ask func(*alert.Engine) []alert.Event) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -86,6 +95,7 @@ func (a *announcer) flush(ctx context.Context) error {
 		}
 		a.fleet.alerted(e.Alert, e.New)
 		a.feed.Alert(e.Alert, e.New)
+		a.desk.Tell(e.Alert)
 		a.logger.Info("alert", "id", e.Alert.ID, "type", e.Alert.Type, "state", e.Alert.State,
 			"severity", e.Alert.Severity, "service", e.Alert.Service, "message", e.Alert.Message)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zupee/memwatch/hub/ingest"
 	"github.com/zupee/memwatch/hub/live"
+	"github.com/zupee/memwatch/hub/notify"
 )
 
 // Config is all that a hub can be told.
@@ -30,6 +31,7 @@ type Config struct {
 	Retention Retention     `yaml:"retention"`
 	Ingest    ingest.Config `yaml:"ingest"`
 	Live      live.Config   `yaml:"live"`
+	Notify    notify.Config `yaml:"notify"`
 
 	// UI is the built dashboard; without one the hub serves the API alone.
 	UI fs.FS `yaml:"-"`
@@ -107,6 +109,9 @@ func (c Config) Validate() error {
 	if err := c.Ingest.Validate(); err != nil {
 		return err
 	}
+	if err := c.Notify.Validate(); err != nil {
+		return err
+	}
 	return c.Live.Validate()
 }
 
@@ -131,3 +136,6 @@ func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
 }
+
+// link is where people find the dashboard, as far as the configuration tells.
+func (c Config) link() string { return "http://" + c.Listen }

@@ -16,6 +16,7 @@ import (
 	"github.com/zupee/memwatch/hub/blob"
 	"github.com/zupee/memwatch/hub/ingest"
 	"github.com/zupee/memwatch/hub/live"
+	"github.com/zupee/memwatch/hub/notify"
 	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/internal/version"
 )
@@ -32,6 +33,7 @@ type hub struct {
 	fleet  *fleet
 	alerts *announcer
 	feed   *live.Feed
+	desk   *notify.Desk
 	agents *ingest.Server
 
 	registry *prometheus.Registry
@@ -66,9 +68,12 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 		fleet: newFleet(cfg.Presence, time.Now), registry: newRegistry(),
 	}
 	h.feed = live.New(cfg.Live, version.String(), logger.With("room", "live"), h.registry)
+	if h.desk, err = notify.New(cfg.Notify, cfg.link(), db, logger.With("room", "notify"), h.registry); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	h.alerts = newAnnouncer(alert.New(alert.Config{
 		DisconnectAfter: cfg.Presence.AlertAfter, ForgetAfter: cfg.Presence.ForgetAfter,
-	}), db, h.fleet, h.feed, logger, h.registry)
+	}), db, h.fleet, h.feed, h.desk, logger, h.registry)
 	h.agents = ingest.New(cfg.Ingest, sink{h}, incoming{blobs}, logger.With("room", "ingest"), h.registry)
 	h.registry.MustRegister(&collector{h})
 	if err := h.restore(ctx); err != nil {
@@ -120,6 +125,11 @@ func (h *hub) restore(ctx context.Context) error {
 			h.alerts.engine.RestoreVerdict(in.Service, in.Instance.Instance, in.VerdictAt, in.Verdict)
 		}
 	}
+	undelivered, err := h.store.Undelivered(ctx)
+	if err != nil {
+		return err
+	}
+	h.desk.Restore(undelivered)
 	for service, c := range counts {
 		h.fleet.counted(service, c.Total)
 	}

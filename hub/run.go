@@ -48,6 +48,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (err error) {
 	var wg sync.WaitGroup
 	wg.Go(func() { h.tick(background) })
 	wg.Go(func() { h.tidy(background) })
+	wg.Go(func() { h.desk.Run(background) })
 	defer wg.Wait()
 	defer stop()
 

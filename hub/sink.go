@@ -55,6 +55,7 @@ func (s sink) Readings(ctx context.Context, messages []wire.Metrics) error {
 		s.readings.Add(int64(result.Stored))
 	}
 	verdicts := map[name]*wire.Metrics{}
+	var fresh []wire.Metrics
 	for i := range messages {
 		m := &messages[i]
 		var now seen
@@ -62,16 +63,19 @@ func (s sink) Readings(ctx context.Context, messages []wire.Metrics) error {
 		if m.ScrapeError != nil {
 			continue
 		}
-		err := s.alerts.observe(ctx, func(e *alert.Engine) []alert.Event { return e.Reading(judge(m)) })
-		if err != nil {
-			return err
-		}
+		s.alerts.later(func(e *alert.Engine) []alert.Event { return e.Reading(judge(m)) })
 		if m.Verdict != nil {
 			verdicts[name{m.Service, m.Instance}] = m
 		}
 		if now.fresh {
-			s.feed.Reading(now.metrics)
+			fresh = append(fresh, now.metrics)
 		}
+	}
+	if err := s.alerts.save(ctx); err != nil {
+		return err
+	}
+	for i := range fresh {
+		s.feed.Reading(fresh[i])
 	}
 	return s.saveVerdicts(ctx, verdicts)
 }

@@ -43,6 +43,14 @@ func load(file string) (hub.Config, error) {
 
 // checkKeys refuses keys that the type does not have, with line and nearest key.
 func checkKeys(n *yaml.Node, t reflect.Type, path string) error {
+	if n.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice {
+		for i, element := range n.Content {
+			if err := checkKeys(element, t.Elem(), fmt.Sprintf("%s[%d].", strings.TrimSuffix(path, "."), i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if n.Kind != yaml.MappingNode || t.Kind() != reflect.Struct {
 		return nil // the decoder says what is wrong with it
 	}
