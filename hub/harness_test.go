@@ -30,6 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type running struct {
 	t    *testing.T
 	addr string
+	dir  string
 	stop func()
 	http *http.Client
 }
@@ -55,7 +56,7 @@ func start(t *testing.T, cfg Config) *running {
 	cfg.Ready = func(addr string) { ready <- addr }
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	go func() { ended <- Run(ctx, cfg, logger) }()
-	r := &running{t: t, http: &http.Client{Transport: &http.Transport{}}}
+	r := &running{t: t, dir: cfg.Data, http: &http.Client{Transport: &http.Transport{}}}
 	select {
 	case r.addr = <-ready:
 	case err := <-ended:

@@ -49,14 +49,14 @@ type hub struct {
 // open opens what is on disk and puts the rooms together; close undoes it.
 func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 	blobs, err := blob.OpenFiles(blob.Config{
-		Dir: filepath.Join(cfg.Data, "blobs"), MaxBlobBytes: cfg.Ingest.MaxProfileBytes,
+		Dir: filepath.Join(cfg.Data, blobsDir), MaxBlobBytes: cfg.Ingest.MaxProfileBytes,
 		MaxBytes: cfg.Retention.MaxProfileBytes + cfg.Retention.MaxProfileBytes/4, // room for what retention removes next
 	})
 	if err != nil {
 		return nil, err
 	}
 	db, err := store.Open(ctx, store.Config{
-		Path: filepath.Join(cfg.Data, "memwatch.db"), Logger: logger.With("room", "store"),
+		Path: filepath.Join(cfg.Data, databaseFile), Logger: logger.With("room", "store"),
 		KeepReadings: cfg.Retention.Readings, KeepAlerts: cfg.Retention.Alerts, KeepCaptures: cfg.Retention.Profiles,
 		MaxCaptures: cfg.Retention.MaxProfiles, MaxCaptureBytes: cfg.Retention.MaxProfileBytes,
 	})

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,8 +34,12 @@ func TestKilled(t *testing.T) {
 	}
 	cfg := store.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 20}
 	acked := make([]int, writers) // the first reading of each that was not acknowledged
-	for round := range 8 {
-		runAndKill(t, cfg.Path, 60+45*round, acked)
+	rounds := 8                   // 50 with MEMWATCH_TEST_KILLS=50
+	if n, err := strconv.Atoi(os.Getenv("MEMWATCH_TEST_KILLS")); err == nil {
+		rounds = n
+	}
+	for round := range rounds {
+		runAndKill(t, cfg.Path, 60+45*(round%8), acked)
 		s := open(t, cfg)
 		for w, n := range acked {
 			name := fmt.Sprintf("w%d", w)
@@ -49,6 +54,10 @@ func TestKilled(t *testing.T) {
 			a, err := s.Alert(context.Background(), name)
 			if err != nil || a.HeapUsedMB < float64(n-1) {
 				t.Fatalf("round %d: alert %+v, %v: want at least %d", round, a, err, n-1)
+			}
+			log, err := s.AlertLog(context.Background(), name)
+			if err != nil || len(log) == 0 || float64(log[len(log)-1].Time) != a.HeapUsedMB {
+				t.Fatalf("round %d: the log's last line is not the alert's %v: %d lines, %v", round, a.HeapUsedMB, len(log), err)
 			}
 		}
 		if err := s.Check(context.Background()); err != nil {
@@ -118,7 +127,8 @@ func writeForEver(path string) {
 					panic(err)
 				}
 				next += 1 + next%5
-				if _, err := s.SaveAlert(ctx, memwatch.Alert{ID: name, State: memwatch.AlertFiring, HeapUsedMB: float64(next)}); err != nil {
+				if _, err := s.SaveAlert(ctx, memwatch.Alert{ID: name, State: memwatch.AlertFiring, HeapUsedMB: float64(next)},
+					memwatch.Transition{Time: memwatch.UnixMilli(next), Action: memwatch.ActionWorsen, Who: "memwatch"}); err != nil {
 					panic(err)
 				}
 				mu.Lock()

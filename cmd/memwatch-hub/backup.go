@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zupee/memwatch/hub"
+)
+
+func newBackup(stdout io.Writer) *cobra.Command {
+	var file, data, to string
+	cmd := &cobra.Command{
+		Use:   "backup --to FOLDER",
+		Short: "Copy the hub's data, also while it runs",
+		Long: "Copy the data folder as it is at one moment: readings, alerts with their logs, profiles. The hub\n" +
+			"may be running. The copy is checked, and is a data folder itself: start a hub on it to restore.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if to == "" {
+				return usageError{errors.New("--to is missing: want a new folder")}
+			}
+			cfg, err := load(file)
+			if err != nil {
+				return usageError{err}
+			}
+			if cmd.Flags().Changed("data") {
+				cfg.Data = data
+			}
+			return hub.Backup(cmd.Context(), cfg.Data, to, stdout)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "configuration `file` of the hub, for its data folder")
+	cmd.Flags().StringVar(&data, "data", hub.DefaultConfig().Data, "`folder` of the hub")
+	cmd.Flags().StringVar(&to, "to", "", "new `folder` for the copy")
+	return cmd
+}
