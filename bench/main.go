@@ -30,6 +30,7 @@ type row struct {
 var rows = []row{
 	{"sidecar", sidecar},
 	{"target", target},
+	{"hub", central},
 	{"micro", micro},
 }
 
