@@ -30,6 +30,8 @@ type Config struct {
 	Uplink uplink.Config
 	// Listen is the address of the agent's own endpoints; "" is off.
 	Listen string
+	// Pprof serves the agent's own profiles there, too.
+	Pprof bool
 	// Grace is how long the end may take to send what is waiting.
 	Grace time.Duration
 }

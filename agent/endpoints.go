@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // G108: what it adds to the default mux is served by nobody
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 // endpoints are the agent's own /healthz, /readyz and /metrics.
 type endpoints struct {
 	stopping atomic.Bool
+	// pprof adds /debug/pprof/.
+	pprof bool
 	// fill writes the present numbers into a set.
 	fill func(*metrics.Set)
 }
@@ -44,6 +47,12 @@ func (e *endpoints) handler() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_, _ = w.Write(b.Bytes())
 	})
+	if e.pprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	}
 	return mux
 }
 

@@ -23,9 +23,6 @@ type keeper struct {
 // evidenceKinds are the profiles that belong into evidence.
 var evidenceKinds = []memwatch.ProfileKind{memwatch.HeapProfile, memwatch.GoroutineProfile}
 
-// lastGaspSeconds before the limit is the last chance to see a target.
-const lastGaspSeconds = 60
-
 // look saves what the newest step calls for; v is its verdict, nil when the
 // state is healthy and nothing changed.
 func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdict) {
@@ -37,7 +34,11 @@ func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdi
 			r.log.Error("evidence", "error", err)
 		}
 	}
+	k.second(ctx, r, l)
 	role := k.role(l, v)
+	if role == memwatch.RoleLastGasp && v == nil {
+		v = r.watch.det.Verdict()
+	}
 	if role == "" || !k.store.Due(r.target, role, l.sample.Start, l.sample.Time) {
 		return
 	}
@@ -55,7 +56,61 @@ func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdi
 			e.Profiles = append(e.Profiles, capture.Profile{Kind: kind, Time: p.Sites.Time, Data: p.Raw})
 		}
 	}
-	k.save(r, e)
+	b := k.save(r, e)
+	if gc, ok := l.sample.Get(memwatch.NumGC); ok && b != nil && incident(role) && l.profiles[memwatch.HeapProfile] != nil {
+		r.stale = &stale{bundle: b.ID, gc: gc, until: l.sample.Time.Add(secondWithin)}
+	}
+}
+
+func incident(role memwatch.Role) bool {
+	return role == memwatch.RoleLeaking || role == memwatch.RoleLastGasp
+}
+
+// stale is evidence whose heap profile is to be followed by another one: a heap
+// profile shows the heap as of a GC that may be long past, so that what was
+// allocated since is missing from it.
+type stale struct {
+	bundle string
+	gc     float64 // NumGC when it was read
+	until  time.Time
+}
+
+// secondWithin is how long to wait for the GC that makes a second profile worth
+// reading; a process that collects more rarely hardly allocates.
+const secondWithin = 10 * time.Minute
+
+// second adds a heap profile from after the next GC to the newest evidence.
+func (k *keeper) second(ctx context.Context, r *runner, l *look) {
+	s := r.stale
+	switch {
+	case s == nil:
+		return
+	case l.restarted || l.sample.Time.After(s.until):
+		r.stale = nil
+		return
+	case l.sample.Or(memwatch.NumGC, 0) <= s.gc:
+		return
+	}
+	r.stale = nil
+	if err := r.watch.profile(ctx, l, memwatch.HeapProfile); err != nil {
+		if !errors.Is(err, scraper.ErrUnsupported) {
+			r.trouble(err, false)
+		}
+		return
+	}
+	p := l.profiles[memwatch.HeapProfile]
+	c, err := k.store.Add(r.target, s.bundle, capture.Profile{Kind: memwatch.HeapProfile, Time: p.Sites.Time, Data: p.Raw})
+	if err != nil {
+		if times, ok := r.logged.allow("evidence", l.sample.Time); ok {
+			r.log.Error("second profile was not saved", "error", err, "times", times)
+		}
+		return
+	}
+	r.status.captured(1)
+	r.log.Info("evidence completed: a heap profile from after another GC", "file", c.Path)
+	if err := k.out.capture(&c.Capture, c.Path); err != nil {
+		r.drop(err)
+	}
 }
 
 // role is what the newest step would be evidence of, "" for nothing.
@@ -63,7 +118,7 @@ func (k *keeper) role(l *look, v *memwatch.Verdict) memwatch.Role {
 	switch {
 	case l.edge(memwatch.Leaking):
 		return memwatch.RoleLeaking
-	case l.is.Rank() >= memwatch.Suspect.Rank() && dying(v):
+	case l.rushes || l.is.Rank() >= memwatch.Suspect.Rank() && dying(v):
 		return memwatch.RoleLastGasp
 	case l.edge(memwatch.Suspect) && l.was != memwatch.Leaking:
 		return memwatch.RoleSuspect
@@ -78,18 +133,19 @@ func dying(v *memwatch.Verdict) bool {
 	return v != nil && v.LimitSource != "assumed" && v.TimeToLimitSeconds != nil && *v.TimeToLimitSeconds < lastGaspSeconds
 }
 
-func (k *keeper) save(r *runner, e capture.Evidence) {
+// save returns what it saved, nil when it could not.
+func (k *keeper) save(r *runner, e capture.Evidence) *capture.Bundle {
 	b, err := k.store.Save(e)
 	if err != nil {
 		if times, ok := r.logged.allow("evidence", e.Time); ok {
 			r.log.Error("evidence was not saved", "role", string(e.Role), "error", err, "times", times)
 		}
-		return
+		return nil
 	}
 	r.status.captured(len(e.Profiles))
 	if e.Role == memwatch.RoleBaseline || e.Role == memwatch.RoleSuspect {
 		r.log.Debug("evidence saved", "role", string(e.Role), "dir", b.Dir)
-		return // the hub gets them with the leak that they belong to, if there is one
+		return b // the hub gets them with the leak that they belong to, if there is one
 	}
 	r.log.Warn("evidence saved", "role", string(e.Role), "dir", b.Dir, "look", compareLine(b.Captures))
 	for i := range b.Captures {
@@ -98,6 +154,7 @@ func (k *keeper) save(r *runner, e capture.Evidence) {
 			r.drop(err)
 		}
 	}
+	return b
 }
 
 // compareLine is what to type to see the growth, "" without a heap profile.

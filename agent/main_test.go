@@ -27,6 +27,8 @@ type fakeSource struct {
 	took       time.Duration
 	shape      func(s *memwatch.Sample)
 	read       []memwatch.ProfileKind
+	// raw is every profile; nil for one that no pprof can read.
+	raw []byte
 }
 
 func newFake() *fakeSource {
@@ -54,7 +56,11 @@ func (f *fakeSource) Profile(_ context.Context, kind memwatch.ProfileKind) (*scr
 	if err := f.profileErr[kind]; err != nil {
 		return nil, err
 	}
-	return &scraper.Profile{Raw: []byte(kind), Sites: &memwatch.Sites{Kind: kind, Time: f.at}, Took: f.took}, nil
+	raw := f.raw
+	if raw == nil {
+		raw = []byte(kind)
+	}
+	return &scraper.Profile{Raw: raw, Sites: &memwatch.Sites{Kind: kind, Time: f.at}, Took: f.took}, nil
 }
 
 func (f *fakeSource) count(kind memwatch.ProfileKind) int {

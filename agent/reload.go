@@ -104,6 +104,7 @@ func (a *agent) fixed(cfg *Config) (keys []string) {
 		}
 	}
 	keep("listen", &cfg.Listen, &old.Listen)
+	keep("pprof", &cfg.Pprof, &old.Pprof)
 	keep("spool", &cfg.Spool, &old.Spool)
 	keep("enableHeapSnapshots", &cfg.Evidence, &old.Evidence)
 	keep("snapshotPath, capture", &cfg.Capture, &old.Capture)

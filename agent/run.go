@@ -67,7 +67,7 @@ func (a *agent) open(ctx context.Context) error {
 		return err
 	}
 	a.remember()
-	a.endpoints.fill = a.fill
+	a.endpoints.fill, a.endpoints.pprof = a.fill, a.cfg.Pprof
 	return nil
 }
 

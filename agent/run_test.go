@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
+
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/capture"
 	"github.com/zupee/memwatch/detector"
@@ -211,6 +213,20 @@ func TestOwnEndpointsTellHowItGoes(t *testing.T) {
 	}
 	if err := end(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestOwnProfilesAreServedOnlyWhenAskedFor(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		e := endpoints{pprof: on, fill: func(*metrics.Set) {}}
+		h := e.handler()
+		for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine?debug=1"} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+			if want := map[bool]int{false: http.StatusNotFound, true: http.StatusOK}[on]; w.Code != want {
+				t.Errorf("pprof %v: %s answers %d, want %d", on, path, w.Code, want)
+			}
+		}
 	}
 }
 

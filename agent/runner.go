@@ -33,6 +33,8 @@ type runner struct {
 	seen     bool      // there was a reading
 	saved    time.Time // when what is known was, last
 	history  *history
+	gasp     gasp
+	stale    *stale // evidence that is to be completed, nil for none
 	news     news
 	logged   *throttle // what the log was told of troubles
 	sent     *throttle // what the hub was told of them
@@ -104,7 +106,9 @@ func (r *runner) step(ctx context.Context) {
 	if l.restarted {
 		r.log.Info("target restarted; what was learned of it stays")
 		r.history.reset()
+		r.gasp = gasp{}
 	}
+	l.rushes = r.gasp.near(&l.sample)
 	r.history.add(&l.sample)
 	r.status.saw(l)
 	r.spare(l)

@@ -52,6 +52,8 @@ type look struct {
 	was, is memwatch.State
 	// restarted says that the target is another process than before.
 	restarted bool
+	// rushes says that memory is about to reach its limit; set by the runner.
+	rushes bool
 	// slowed says that profiles are read less often, to spare the target.
 	slowed bool
 }

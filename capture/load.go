@@ -28,6 +28,9 @@ func (s *Store) load() error {
 		if strings.HasPrefix(filepath.Base(dir), ".") {
 			continue // was cut off, and is cleaned away
 		}
+		if err := durable.Clean(dir); err != nil { // a profile that was being added
+			return err
+		}
 		b, err := readBundle(dir)
 		if err != nil {
 			s.log.Warn("evidence that cannot be read is let be", "dir", dir, "error", err)

@@ -41,6 +41,8 @@ type Config struct {
 	HistorySize int `yaml:"historySize" env:"MEMWATCH_HISTORY_SIZE" flag:"history-size" help:"how many readings of a target go with its evidence"`
 	// Listen is the address of the agent's own /healthz, /readyz and /metrics; "" is off.
 	Listen string `yaml:"listen" env:"MEMWATCH_LISTEN" flag:"listen" help:"address of /healthz, /readyz and /metrics; empty is off"`
+	// Pprof serves the agent's own profiles there, too.
+	Pprof bool `yaml:"pprof" env:"MEMWATCH_PPROF" flag:"pprof" help:"serve the agent's own /debug/pprof/ beside them"`
 	// Grace is how long the end may take to send what is waiting.
 	Grace    time.Duration  `yaml:"grace" env:"MEMWATCH_GRACE" flag:"grace" help:"how long the end may take to send what is waiting"`
 	Log      Log            `yaml:"log"`
@@ -107,6 +109,7 @@ func (c Config) Agent() agent.Config {
 		Spool:    c.Spool,
 		Uplink:   c.Uplink,
 		Listen:   c.Listen,
+		Pprof:    c.Pprof,
 		Grace:    c.Grace,
 	}
 	a.Capture.Dir = c.SnapshotPath

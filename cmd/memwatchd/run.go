@@ -41,6 +41,7 @@ func newRun(sys system) *cobra.Command {
 			level := new(slog.LevelVar)
 			log := newLog(sys.err, cfg.Log, level)
 			log.Info("memwatchd starts", "version", version.String())
+			fitMemory(sys.env, containerLimit, log)
 
 			r := reloader{file: file, load: load, hangup: hangup, level: level, format: cfg.Log.Format, log: log, out: make(chan agent.Reload)}
 			ctx, cancel := context.WithCancel(cmd.Context())
