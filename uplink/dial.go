@@ -91,7 +91,33 @@ func (u *Uplink) dial(ctx context.Context, url string) (*ws.Conn, int, error) {
 	if conn.Subprotocol() == wire.Subprotocol {
 		return conn, wire.Version, nil
 	}
+	if err := otherVersion(resp.Header.Get(wire.VersionsHeader)); err != nil {
+		_ = conn.CloseNow()
+		err.URL = url
+		return nil, 0, err
+	}
 	return conn, 0, nil
+}
+
+// otherVersion is what is wrong with a hub that tells which versions it speaks
+// and still did not choose ours; nil when it tells nothing. To take it for one
+// of version 0 would be to count as delivered what it does not understand.
+func otherVersion(spoken string) *HubError {
+	if spoken == "" {
+		return nil
+	}
+	for v := range strings.SplitSeq(spoken, ",") {
+		if strings.TrimSpace(v) == strconv.Itoa(wire.Version) {
+			return &HubError{
+				Err:  fmt.Errorf("speaks versions %.40q, and did not choose %s, which was offered", spoken, wire.Subprotocol),
+				Hint: "a proxy before the hub takes the header Sec-WebSocket-Protocol away: let it pass",
+			}
+		}
+	}
+	return &HubError{
+		Err:  fmt.Errorf("speaks versions %.40q, this agent speaks 0 and %d", spoken, wire.Version),
+		Hint: "the hub is newer than this agent: upgrade memwatchd; records wait in the spool until then",
+	}
 }
 
 func dialTCP(ctx context.Context, network, addr string) (net.Conn, error) {

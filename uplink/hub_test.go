@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 type hub struct {
 	*httptest.Server
 	subprotocols []string
+	versions     string // told in a header, "" for none
 	token        string
 	// answer may refuse a message; nil means that it is acknowledged.
 	answer func(t wire.Type, id string, frame []byte) any
@@ -76,6 +77,9 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.token != "" && r.Header.Get("Authorization") != "Bearer "+h.token {
 		http.Error(w, "no", http.StatusUnauthorized)
 		return
+	}
+	if h.versions != "" {
+		w.Header().Set(wire.VersionsHeader, h.versions)
 	}
 	c, err := ws.Accept(w, r, ws.AcceptOptions{Subprotocols: h.subprotocols, MaxFrameBytes: wire.MaxFrameBytes})
 	if err != nil {

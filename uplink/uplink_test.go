@@ -198,6 +198,35 @@ func TestSpeaksVersion0ToAnOldHub(t *testing.T) {
 	}
 }
 
+// A hub that tells which versions it speaks is never taken for the original.
+func TestANewerHubIsToldApartAndNothingIsLost(t *testing.T) {
+	for name, c := range map[string]struct{ versions, want string }{
+		"that no longer speaks ours":          {"2, 3", "upgrade memwatchd"},
+		"behind a proxy that drops the offer": {"0, 1", "Sec-WebSocket-Protocol"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, sp := newHub(t), newSpool(t)
+			h.subprotocols, h.versions = nil, c.versions
+			putReadings(t, sp, 0, 3)
+			e := run(t, config(h.url()), sp)
+			e.awaitStats(t, "a refusal", func(s uplink.Stats) bool { return s.Failures > 0 })
+			if log := e.log.String(); !strings.Contains(log, c.want) || !strings.Contains(log, c.versions) {
+				t.Errorf("log lacks %q:\n%s", c.want, log)
+			}
+			if s := e.up.Stats(); s.Unconfirmed != 0 || sp.Queue(spool.Reading).Len() != 3 {
+				t.Errorf("%d readings left in the spool, stats %+v", sp.Queue(spool.Reading).Len(), s)
+			}
+		})
+	}
+	t.Run("that speaks ours too", func(t *testing.T) {
+		h, sp := newHub(t), newSpool(t)
+		h.versions = "1, 2, 3"
+		putReadings(t, sp, 0, 1)
+		e := run(t, config(h.url()), sp)
+		e.awaitStats(t, "delivery", func(s uplink.Stats) bool { return s.Acked == 1 && s.Version == 1 })
+	})
+}
+
 func TestReadsTheTokenAnewAtEachConnect(t *testing.T) {
 	h, sp := newHub(t), newSpool(t)
 	h.token = "right"

@@ -15,6 +15,14 @@ const Version = 1
 // Subprotocol is offered by agents of version 1 and chosen by hubs that speak it.
 const Subprotocol = "memwatch.v1"
 
+// VersionsHeader is a header of the hub's answer to an upgrade: the versions it
+// speaks, as Versions is written. A hub without it is the original dashboard, or
+// older than the header.
+const VersionsHeader = "Memwatch-Versions"
+
+// Versions are those that this code's hub speaks.
+const Versions = "0, 1"
+
 // MaxFrameBytes is the largest frame that a hub reads from an agent; it closes a
 // connection that sends a larger one.
 const MaxFrameBytes = 1 << 20

@@ -99,6 +99,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.leave(sess)
+	w.Header().Set(wire.VersionsHeader, wire.Versions)
 	conn, err := ws.Accept(w, r, ws.AcceptOptions{Subprotocols: []string{wire.Subprotocol}, MaxFrameBytes: wire.MaxFrameBytes})
 	if err != nil {
 		s.metrics.refused.WithLabelValues("handshake").Inc()
