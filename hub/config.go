@@ -32,6 +32,7 @@ type Config struct {
 	Ingest    ingest.Config `yaml:"ingest"`
 	Live      live.Config   `yaml:"live"`
 	Notify    notify.Config `yaml:"notify"`
+	Metrics   Metrics       `yaml:"metrics"`
 
 	// UI is the built dashboard; without one the hub serves the API alone.
 	UI fs.FS `yaml:"-"`
@@ -71,7 +72,7 @@ func DefaultConfig() Config {
 			Readings: 48 * time.Hour, Alerts: 180 * 24 * time.Hour, Profiles: 30 * 24 * time.Hour,
 			MaxProfiles: 10_000, MaxProfileBytes: 20 << 30,
 		},
-		Ingest: ingest.DefaultConfig(), Live: live.DefaultConfig(),
+		Ingest: ingest.DefaultConfig(), Live: live.DefaultConfig(), Metrics: Metrics{Instances: 5000},
 	}
 }
 
@@ -108,6 +109,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Ingest.Validate(); err != nil {
 		return err
+	}
+	if c.Metrics.Instances < 0 {
+		return fmt.Errorf("metrics.instances: %d is not allowed: want 0 or more", c.Metrics.Instances)
 	}
 	if err := c.Notify.Validate(); err != nil {
 		return err

@@ -75,7 +75,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 		DisconnectAfter: cfg.Presence.AlertAfter, ForgetAfter: cfg.Presence.ForgetAfter,
 	}), db, h.fleet, h.feed, h.desk, logger, h.registry)
 	h.agents = ingest.New(cfg.Ingest, sink{h}, incoming{blobs}, logger.With("room", "ingest"), h.registry)
-	h.registry.MustRegister(&collector{h})
+	h.registry.MustRegister(&collector{h}, verdicts{h.fleet, cfg.Metrics.Instances})
 	if err := h.restore(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("read the state of the last run: %w", err), db.Close())
 	}
