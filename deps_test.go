@@ -49,6 +49,7 @@ var rooms = []room{
 	{name: "cmd/memwatchd", may: []string{"config", "agent", "wire", "scraper/...", "detector", "recording", "capture", "internal/version"}},
 	{name: "cmd/memwatch-hub", may: []string{"hub", "ui", "internal/version"}},
 	{name: "examples/...", may: []string{"examples/..."}},
+	{name: "memwatchtest", may: []string{"detector", "scraper/pprof"}},
 	{name: "eval/...", may: []string{"*"}},
 	{name: "e2e/...", may: []string{"*"}},
 	{name: "bench/...", may: []string{"*"}},

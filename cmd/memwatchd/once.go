@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/agent"
 	"github.com/zupee/memwatch/config"
 	"github.com/zupee/memwatch/detector"
@@ -25,15 +26,20 @@ type onceFlags struct {
 	output             string
 	save               string
 	limit              string
+	expect             []string
+	baseline           string
+	writeBaseline      string
 	verbose            bool
 }
 
 // onceOutput is what --output json writes.
 type onceOutput struct {
 	*agent.CheckResult
+	Targets    []onceTarget `json:"targets"`
 	FailOn     string       `json:"failOn"`
 	ExitStatus int          `json:"exitStatus"`
 	Command    *loadOutcome `json:"command,omitempty"`
+	compared   bool         // with a baseline
 }
 
 func newOnce(sys system) *cobra.Command {
@@ -44,11 +50,14 @@ func newOnce(sys system) *cobra.Command {
 		Long: "Watches the services at the URLs for some time, or for as long as the command after -- runs\n" +
 			"(your load test), and says whether they leak. A URL is http://host:port, host:port, :port or\n" +
 			"unix:///path.sock; /debug/vars, /debug/pprof/ and /metrics are looked for there.\n\n" +
+			"A cache that is meant to grow is named by --expect, as the report names it. With --baseline\n" +
+			"only growth that the file does not know, or that is faster now, counts.\n\n" +
 			"Exit status: 0 nothing at or above --fail-on; 1 found; 2 usage or configuration;\n" +
 			"3 a target could not be read, or too little was seen to judge.",
 		Example: "  memwatchd once http://localhost:6060\n" +
 			"  memwatchd once --save evidence --output json :6060 :6061\n" +
-			"  memwatchd once :6060 -- ./load-test.sh",
+			"  memwatchd once :6060 -- ./load-test.sh\n" +
+			"  memwatchd once --baseline leaks.json --output junit :6060 -- ./load-test.sh >memwatch.xml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			urls, load := args, []string(nil)
 			if i := cmd.ArgsLenAtDash(); i >= 0 {
@@ -66,9 +75,12 @@ func newOnce(sys system) *cobra.Command {
 	cmd.Flags().DurationVar(&f.duration, "for", time.Minute, "how long to watch; with a command, the most it may run")
 	cmd.Flags().DurationVar(&f.interval, "interval", time.Second, "time between readings")
 	cmd.Flags().StringVar(&f.failOn, "fail-on", "leaking", "what makes the exit status 1: leaking, suspect or never")
-	cmd.Flags().StringVar(&f.output, "output", "text", "how to write the result: text or json")
+	cmd.Flags().StringVar(&f.output, "output", "text", "how to write the result: "+words(onceFormats))
 	cmd.Flags().StringVar(&f.save, "save", "", "folder to keep the first and last profiles in")
 	cmd.Flags().StringVar(&f.limit, "limit", "", "memory limit of the services, such as 512MiB, where they do not tell one")
+	cmd.Flags().StringArrayVar(&f.expect, "expect", nil, "`function` that is meant to grow, such as shop.(*Cache).Put; may be given again")
+	cmd.Flags().StringVar(&f.baseline, "baseline", "", "`file` of growth that is known: only new or faster growth counts")
+	cmd.Flags().StringVar(&f.writeBaseline, "write-baseline", "", "`file` to write what grows now to, for --baseline")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print every gate of the verdict, its value and what it needed")
 	return cmd
 }
@@ -85,8 +97,10 @@ func (f *onceFlags) check(urls, load []string, dash bool) error {
 		return fmt.Errorf("--for is %v: want at least one --interval (%v)", f.duration, f.interval)
 	case !slices.Contains([]string{"leaking", "suspect", "never"}, f.failOn):
 		return fmt.Errorf("--fail-on is %q: want leaking, suspect or never", f.failOn)
-	case !slices.Contains([]string{"text", "json"}, f.output):
-		return fmt.Errorf("--output is %q: want text or json", f.output)
+	case !slices.Contains(onceFormats, f.output):
+		return fmt.Errorf("--output is %q: want %s", f.output, words(onceFormats))
+	case slices.Contains(f.expect, ""):
+		return errors.New("--expect is empty: want a function, such as shop.(*Cache).Put")
 	}
 	return nil
 }
@@ -126,6 +140,10 @@ func once(ctx context.Context, sys system, f *onceFlags, urls, load []string) er
 	if err != nil {
 		return usage(err)
 	}
+	known, err := readBaseline(f.baseline)
+	if err != nil {
+		return usage(err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if f.duration > 0 {
@@ -144,22 +162,42 @@ func once(ctx context.Context, sys system, f *onceFlags, urls, load []string) er
 	})
 	line.clear()
 	cancel()
-	out := onceOutput{CheckResult: result, FailOn: f.failOn, Command: running.wait()}
+	command := running.wait()
 	if err != nil {
 		return &statusError{exitUsage, err}
 	}
-	out.ExitStatus = f.status(result)
-	if f.output == "json" {
-		enc := json.NewEncoder(sys.out)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(out)
-	} else {
-		err = writeOnce(sys.out, &out, f.verbose)
+	out := onceOutput{CheckResult: result, Targets: f.judge(result, known), FailOn: f.failOn, Command: command, compared: known != nil}
+	out.ExitStatus = exitStatus(out.Targets)
+	if err = f.write(sys.out, &out); err == nil && f.writeBaseline != "" {
+		err = writeBaseline(f.writeBaseline, out.Targets)
 	}
 	if err == nil && out.ExitStatus != exitOK {
 		err = &statusError{status: out.ExitStatus}
 	}
 	return err
+}
+
+// onceFormats are the values of --output.
+var onceFormats = []string{"text", "json", "markdown", "junit", "sarif"}
+
+func (f *onceFlags) write(w io.Writer, out *onceOutput) error {
+	switch f.output {
+	case "json":
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(out)
+	case "markdown":
+		return writeMarkdown(w, out)
+	case "junit":
+		return writeJUnit(w, out)
+	case "sarif":
+		root, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		return writeSARIF(w, out, root)
+	}
+	return writeOnce(w, out, f.verbose)
 }
 
 // shortCheck is the length at which a check judges growth as the daemon does.
@@ -179,16 +217,16 @@ func (f *onceFlags) detector() detector.Config {
 	return cfg
 }
 
-// status is the exit status: what was found outweighs what could not be read.
-func (f *onceFlags) status(r *agent.CheckResult) int {
+// exitStatus is the exit status: what was found outweighs what could not be read.
+func exitStatus(targets []onceTarget) int {
 	status := exitOK
-	for i := range r.Targets {
-		t := &r.Targets[i]
-		switch {
-		case !t.Judged():
+	for i := range targets {
+		switch targets[i].Outcome {
+		case unjudged:
 			status = exitUnjudged
-		case f.failOn != "never" && t.Verdict.State.Rank() >= memwatch.State(f.failOn).Rank():
+		case failed:
 			return exitFailed
+		case good, goodExpected, goodKnown:
 		}
 	}
 	return status

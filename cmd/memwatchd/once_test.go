@@ -131,7 +131,8 @@ func TestFoundOutweighsUnreadable(t *testing.T) {
 		for _, s := range c.states {
 			r.Targets = append(r.Targets, judged(s))
 		}
-		if got := (&onceFlags{failOn: c.failOn}).status(r); got != c.want {
+		f := &onceFlags{failOn: c.failOn}
+		if got := exitStatus(f.judge(r, nil)); got != c.want {
 			t.Errorf("--fail-on %s with %v: status %d, want %d", c.failOn, c.states, got, c.want)
 		}
 	}

@@ -25,7 +25,7 @@ func writeOnce(w io.Writer, r *onceOutput, verbose bool) error {
 	return err
 }
 
-func writeTarget(b *strings.Builder, t *agent.TargetResult, verbose bool) {
+func writeTarget(b *strings.Builder, t *onceTarget, verbose bool) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(b, "  %-10s %s\n", name, fmt.Sprintf(format, args...))
 	}
@@ -41,6 +41,11 @@ func writeTarget(b *strings.Builder, t *agent.TargetResult, verbose bool) {
 			b.WriteString("  culprits\n")
 			writeCulprits(b, v.Culprits)
 		}
+		for j := range t.Findings {
+			if f := &t.Findings[j]; f.Mark != markNew {
+				line(string(f.Mark), "%s", findingWords(f, v))
+			}
+		}
 		if verbose && len(v.Gates) > 0 {
 			b.WriteString("  gates\n")
 			writeGates(b, v.Gates)
@@ -53,12 +58,12 @@ func writeTarget(b *strings.Builder, t *agent.TargetResult, verbose bool) {
 	for _, f := range t.Evidence {
 		line("evidence", "%s (%s, %s)", f.Path, f.Kind, f.Role)
 	}
-	if next := nextCommand(t); next != "" {
+	if next := nextCommand(t.TargetResult); next != "" {
 		line("next", "%s", next)
 	}
 }
 
-func headline(t *agent.TargetResult) string {
+func headline(t *onceTarget) string {
 	switch {
 	case t.Samples == 0:
 		return "COULD NOT BE READ"
@@ -66,6 +71,9 @@ func headline(t *agent.TargetResult) string {
 		return "TOO LITTLE WAS SEEN TO JUDGE; give --for more time, or --interval less"
 	}
 	s := strings.ToUpper(string(t.Verdict.State))
+	if t.Outcome == goodExpected || t.Outcome == goodKnown {
+		s += " AS " + strings.ToUpper(string(t.Outcome))
+	}
 	if t.Verdict.State != memwatch.Leaking {
 		return s
 	}

@@ -123,3 +123,9 @@ func writeGates(w io.Writer, gates []memwatch.Gate) {
 	}
 	_ = t.Flush()
 }
+
+// words joins what is allowed as people list it: "a, b or c".
+func words(list []string) string {
+	last := len(list) - 1
+	return strings.Join(list[:last], ", ") + " or " + list[last]
+}

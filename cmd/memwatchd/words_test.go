@@ -33,7 +33,7 @@ func TestSizesKeepTwoDigits(t *testing.T) {
 
 func TestALeakInWords(t *testing.T) {
 	seconds := func(s float64) *float64 { return &s }
-	r := &onceOutput{CheckResult: &agent.CheckResult{Targets: []agent.TargetResult{{
+	r := &onceOutput{Targets: []onceTarget{{Outcome: failed, TargetResult: &agent.TargetResult{
 		URL: "http://shop:6060", Samples: 60, HeapProfiles: 9,
 		Verdict: &memwatch.Verdict{
 			State: memwatch.Leaking, Kind: memwatch.KindHeap, Severity: memwatch.SeverityWarning, Summary: "It leaks.",
