@@ -5,11 +5,13 @@ import "time"
 // ProfileKind says what a profile counts.
 type ProfileKind string
 
-// The kinds of profile that memwatch reads.
+// The kinds of profile.
 const (
 	HeapProfile          ProfileKind = "heap"
 	GoroutineProfile     ProfileKind = "goroutine"
 	GoroutineLeakProfile ProfileKind = "goroutineleak"
+	// OtherProfile is any other that a person brought to look at.
+	OtherProfile ProfileKind = "other"
 )
 
 // Frame is one call of a stack.

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/alert"
 	"github.com/zupee/memwatch/hub/api"
 	"github.com/zupee/memwatch/hub/blob"
 	"github.com/zupee/memwatch/hub/ingest"
@@ -50,7 +51,10 @@ func (p past) Readings(ctx context.Context, q api.MetricsQuery) ([]api.Series, i
 
 // Alerts implements api.Store.
 func (p past) Alerts(ctx context.Context, q api.AlertQuery) ([]memwatch.Alert, int, error) {
-	return p.store.Alerts(ctx, store.AlertQuery{Service: q.Service, Severity: q.Severity, State: q.State, Kind: q.Kind, Limit: q.Limit})
+	list, total, err := p.store.Alerts(ctx, store.AlertQuery{
+		Service: q.Service, Severity: q.Severity, State: q.State, Type: q.Type, Kind: q.Kind, Limit: q.Limit, Before: q.Before,
+	})
+	return list, total, known(err)
 }
 
 // Alert implements api.Store.
@@ -61,7 +65,10 @@ func (p past) Alert(ctx context.Context, id string) (memwatch.Alert, error) {
 
 // Captures implements api.Store.
 func (p past) Captures(ctx context.Context, q api.ProfileQuery) ([]memwatch.Capture, int, error) {
-	return p.store.Captures(ctx, store.CaptureQuery{Service: q.Service, Instance: q.Instance, Limit: q.Limit})
+	list, total, err := p.store.Captures(ctx, store.CaptureQuery{
+		Service: q.Service, Instance: q.Instance, Kind: q.Kind, Role: q.Role, IDs: q.IDs, Limit: q.Limit, Before: q.Before,
+	})
+	return list, total, known(err)
 }
 
 // Capture implements api.Store.
@@ -74,6 +81,33 @@ func (p past) Capture(ctx context.Context, id string) (memwatch.Capture, error) 
 func (p past) Open(ctx context.Context, sha256 string) (io.ReadSeekCloser, error) {
 	r, _, err := p.blobs.Open(ctx, sha256)
 	return r, known(err)
+}
+
+// decisions are what people want done with alerts, as the API sees them.
+type decisions struct{ *announcer }
+
+// Decide implements api.Decisions.
+func (d decisions) Decide(ctx context.Context, decision memwatch.Decision) (memwatch.Alert, error) {
+	a, err := d.decide(ctx, decision)
+	var refused *alert.Refusal
+	switch {
+	case errors.As(err, &refused):
+		err = api.Refused(refused.Field, refused.Value, refused.Allowed)
+	case errors.Is(err, errAlertOver):
+		err = fmt.Errorf("%w: %w", api.ErrOver, err)
+	case errors.Is(err, errNoAlert):
+		err = fmt.Errorf("%w: %w", api.ErrNotFound, err)
+	}
+	return a, err
+}
+
+// Log implements api.Decisions.
+func (d decisions) Log(ctx context.Context, id string) ([]memwatch.Transition, error) {
+	log, err := d.alertLog(ctx, id)
+	if errors.Is(err, errNoAlert) {
+		err = fmt.Errorf("%w: %w", api.ErrNotFound, err)
+	}
+	return log, err
 }
 
 // incoming is the blobs as agents' connections see them.

@@ -11,17 +11,20 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/zupee/memwatch/hub/api"
+	"github.com/zupee/memwatch/internal/version"
 )
 
 // handler is all that the hub answers, on one port.
 func (h *hub) handler() http.Handler {
 	view := past{h.store, h.blobs}
 	rest := api.New(api.Options{
-		Fleet: h.fleet, Store: view, Blobs: view, Stats: h.stats, Ready: h.ready,
+		Fleet: h.fleet, Store: view, Blobs: view, Decisions: decisions{h.alerts}, Stats: h.stats, Ready: h.ready,
 		Metrics: h.registry, Started: h.started, Logger: h.logger.With("room", "api"),
+		Library: library{h}, MaxProfileBytes: h.cfg.Ingest.MaxProfileBytes,
+		Version: version.String(),
 	})
 	mux := http.NewServeMux()
-	for _, p := range []string{"/api/", "/health", "/healthz", "/readyz", "/metrics"} {
+	for _, p := range []string{"/api/", "/pprof/", "/health", "/healthz", "/readyz", "/metrics"} {
 		mux.Handle(p, rest)
 	}
 	mux.Handle("/ws", h.feed)

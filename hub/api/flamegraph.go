@@ -1,14 +1,9 @@
 package api
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -18,8 +13,9 @@ import (
 )
 
 const (
-	// maxProfileBytes bounds a profile after decompression.
-	maxProfileBytes = 128 << 20
+	// maxNodes bounds a flame graph being made; what comes beyond stays in the
+	// value of the call above it.
+	maxNodes = 1 << 20
 	// maxDepth bounds a flame graph; what is deeper is in the last node's value.
 	maxDepth = 512
 	// leastShare is the part of the total below which a node is left out; its
@@ -27,104 +23,72 @@ const (
 	leastShare = 0.0005
 )
 
+type flamegraphInput struct {
+	ByID
+	Base string `query:"base" maxLength:"200" doc:"The id of a profile to compare with"`
+	Type string `query:"type" maxLength:"200" doc:"The sample type, such as inuse_space"`
+}
+
+type flamegraphReply struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         Flamegraph
+}
+
 // flamegraph answers with one profile, or with two on top of each other.
-func (s *Server) flamegraph(r *http.Request) (any, error) {
-	p := parse(r)
-	if p.err != nil {
-		return nil, p.err
-	}
-	c, err := s.find(r, r.PathValue("id"))
+func (s *Server) flamegraph(ctx context.Context, in *flamegraphInput) (*flamegraphReply, error) {
+	c, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := Flamegraph{Profile: c}
-	if id := p.text("base"); id != "" {
-		base, err := s.find(r, id)
+	var base *memwatch.Capture
+	if in.Base != "" {
+		b, err := s.find(ctx, in.Base)
 		if err != nil {
 			return nil, err
 		}
-		out.Base = &base
+		base = &b
 	}
-	select {
-	case s.flames <- struct{}{}:
-		defer func() { <-s.flames }()
-	case <-r.Context().Done():
-		return nil, context.Cause(r.Context())
-	}
-	prof, err := s.profile(r.Context(), c)
+	out, err := s.flames(ctx, c, base, in.Type)
 	if err != nil {
 		return nil, err
 	}
-	index, err := sampleType(prof, p.text("type"))
+	return &flamegraphReply{CacheControl: forever, Body: out}, nil
+}
+
+// flames makes a flame graph of one profile, or of two.
+func (s *Server) flames(ctx context.Context, c memwatch.Capture, base *memwatch.Capture, sample string) (Flamegraph, error) {
+	out := Flamegraph{Profile: c, Base: base}
+	release, err := s.acquire(ctx)
 	if err != nil {
-		return nil, err
+		return out, err
+	}
+	defer release()
+	prof, err := s.profile(ctx, c)
+	if err != nil {
+		return out, err
+	}
+	index, err := sampleType(prof, sample)
+	if err != nil {
+		return out, err
 	}
 	t := prof.SampleType[index]
 	out.SampleType, out.Unit, out.Root = t.Type, t.Unit, &Node{Function: "root"}
 	graft(out.Root, prof, index, func(n *Node, v int64) { n.Value += v })
 	out.Total = out.Root.Value
-	if out.Base != nil {
-		base, err := s.profile(r.Context(), *out.Base)
+	if base != nil {
+		prof, err := s.profile(ctx, *base)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		index, err := sampleType(base, t.Type)
+		index, err := sampleType(prof, t.Type)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		graft(out.Root, base, index, func(n *Node, v int64) { n.Base += v })
+		graft(out.Root, prof, index, func(n *Node, v int64) { n.Base += v })
 		out.BaseTotal = out.Root.Base
 	}
 	prune(out.Root, int64(leastShare*float64(max(out.Total, out.BaseTotal))))
 	return out, nil
-}
-
-// profile reads a stored profile, however it was compressed.
-func (s *Server) profile(ctx context.Context, c memwatch.Capture) (*profile.Profile, error) {
-	f, err := s.Blobs.Open(ctx, c.SHA256)
-	if errors.Is(err, ErrNotFound) {
-		return nil, notFound("stored data of profile", c.ID)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open profile %s: %w", c.ID, err)
-	}
-	defer func() { _ = f.Close() }()
-	b, err := inflate(f, maxProfileBytes)
-	if err == nil {
-		var p *profile.Profile
-		if p, err = profile.ParseUncompressed(b); err == nil {
-			return p, nil
-		}
-	}
-	return nil, &Problem{
-		Title: "Unreadable profile", Status: http.StatusUnprocessableEntity,
-		Detail: fmt.Sprintf("profile %s: %v", c.ID, err),
-	}
-}
-
-// inflate reads a profile, compressed or not, of at most limit bytes.
-func inflate(f io.Reader, limit int64) ([]byte, error) {
-	head := make([]byte, 2)
-	n, err := io.ReadFull(f, head)
-	if err != nil {
-		return nil, errors.New("no data")
-	}
-	r := io.MultiReader(bytes.NewReader(head[:n]), f)
-	if head[0] == 0x1f && head[1] == 0x8b {
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, fmt.Errorf("gzip: %w", err)
-		}
-		r = z
-	}
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("decompress: %w", err)
-	}
-	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("more than %d bytes after decompression", limit)
-	}
-	return b, nil
 }
 
 // sampleType finds the kind of value to show by name, never by position.
@@ -137,7 +101,7 @@ func sampleType(p *profile.Profile, name string) (int, error) {
 		names = append(names, t.Type)
 	}
 	if len(names) == 0 {
-		return 0, &Problem{Title: "Unreadable profile", Status: http.StatusUnprocessableEntity, Detail: "the profile has no sample type"}
+		return 0, unreadable("the profile has no sample type")
 	}
 	if name != "" {
 		return 0, badParameter("type", name, "one of "+strings.Join(names, ", "))
@@ -179,6 +143,9 @@ func graft(root *Node, p *profile.Profile, index int, add func(*Node, int64)) {
 			}
 			e := edge{n, f.Function, f.File}
 			child := nodes[e]
+			if child == nil && len(nodes) >= maxNodes {
+				break
+			}
 			if child == nil {
 				child = &Node{Function: f.Function, File: f.File, Line: f.Line}
 				nodes[e], largest[child] = child, v

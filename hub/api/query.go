@@ -1,12 +1,12 @@
 package api
 
 import (
-	"net/http"
-	"net/url"
-	"slices"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/zupee/memwatch"
 )
@@ -26,93 +26,69 @@ type AlertQuery struct {
 	Service  string
 	Severity memwatch.Severity
 	State    memwatch.AlertState
+	Type     memwatch.AlertType
 	Kind     memwatch.Kind
 	Limit    int
+	Before   string // go on after the alert with this id
 }
 
 // ProfileQuery asks for captures, newest first. Empty fields match all.
 type ProfileQuery struct {
 	Service, Instance string
+	Kind              memwatch.ProfileKind
+	Role              memwatch.Role
+	IDs               []string // these alone; nil means all
 	Limit             int
+	Before            string // go on after the capture with this id
 }
 
-// params reads a query string and keeps the first mistake.
-type params struct {
-	values url.Values
-	err    error
+// Formats of parameters that are more than their JSON type.
+const (
+	formatInstant = "instant"
+	formatLength  = "length"
+	wantInstant   = "milliseconds since 1970, or RFC 3339 such as 2026-01-31T12:00:00Z"
+	wantLength    = "milliseconds, or a duration such as 10s"
+)
+
+// instant is a parameter in milliseconds since 1970 or RFC 3339.
+type instant struct {
+	time.Time
+	text string // as it was given
 }
 
-func parse(r *http.Request) *params {
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return &params{err: badParameter("query", r.URL.RawQuery, "a query string such as ?limit=100&service=name")}
-	}
-	return &params{values: values}
-}
-
-func (p *params) fail(field, value, allowed string) {
-	if p.err == nil {
-		p.err = badParameter(field, value, allowed)
-	}
-}
-
-func (p *params) text(field string) string { return p.values.Get(field) }
-
-func (p *params) limit(fallback, most int) int {
-	v := p.values.Get("limit")
-	if v == "" {
-		return fallback
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 || n > most {
-		p.fail("limit", v, "a number from 1 to "+strconv.Itoa(most))
-	}
-	return n
-}
-
-// instant reads milliseconds since 1970 or RFC 3339.
-func (p *params) instant(field string) time.Time {
-	v := p.values.Get(field)
-	if v == "" {
-		return time.Time{}
-	}
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (t *instant) UnmarshalText(b []byte) (err error) {
+	t.text = string(b)
 	var m memwatch.UnixMilli
-	if m.UnmarshalJSON([]byte(v)) == nil && m > 0 {
-		return m.Time()
+	if m.UnmarshalJSON(b) == nil && m > 0 {
+		t.Time = m.Time()
+		return nil
 	}
-	t, err := time.Parse(time.RFC3339Nano, strings.ReplaceAll(v, " ", "+")) // a + in a query is a space
-	if err != nil {
-		p.fail(field, v, "milliseconds since 1970, or RFC 3339 such as 2026-01-31T12:00:00Z")
-	}
-	return t
+	t.Time, err = time.Parse(time.RFC3339Nano, strings.ReplaceAll(t.text, " ", "+")) // a + in a query is a space
+	return err
 }
 
-// length reads milliseconds or a duration.
-func (p *params) length(field string) time.Duration {
-	v := p.values.Get(field)
-	if v == "" {
-		return 0
-	}
-	d, err := time.ParseDuration(v)
-	if ms, bare := strconv.ParseInt(v, 10, 64); bare == nil && ms < int64(24*365*time.Hour/time.Millisecond) {
-		d, err = time.Duration(ms)*time.Millisecond, nil
-	}
-	if err != nil || d < time.Millisecond {
-		p.fail(field, v, "milliseconds, or a duration such as 10s")
-	}
-	return d
+// Schema implements huma.SchemaProvider.
+func (instant) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: formatInstant, Description: wantInstant, Examples: []any{"2026-01-31T12:00:00Z", "1769860800000"}}
 }
 
-// choice reads one of a few words.
-func choice[T ~string](p *params, field string, allowed ...T) T {
-	v := T(p.values.Get(field))
-	if v == "" || slices.Contains(allowed, v) {
-		return v
+// length is a parameter in milliseconds or as a duration.
+type length struct{ time.Duration }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *length) UnmarshalText(b []byte) (err error) {
+	d.Duration, err = time.ParseDuration(string(b))
+	if ms, bare := strconv.ParseInt(string(b), 10, 64); bare == nil && ms < int64(24*365*time.Hour/time.Millisecond) {
+		d.Duration, err = time.Duration(ms)*time.Millisecond, nil
 	}
-	words := make([]string, len(allowed))
-	for i, a := range allowed {
-		words[i] = string(a)
+	if err == nil && d.Duration < time.Millisecond {
+		err = errors.New("too short")
 	}
-	p.fail(field, string(v), "one of "+strings.Join(words, ", "))
-	return ""
+	return err
+}
+
+// Schema implements huma.SchemaProvider.
+func (length) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: formatLength, Description: wantLength, Examples: []any{"10s", "60000"}}
 }

@@ -2,13 +2,18 @@ package api
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/klauspost/compress/gzhttp"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -30,7 +35,8 @@ type Series struct {
 }
 
 // Store knows the past. For a single thing that does not exist its methods
-// return an error that wraps ErrNotFound.
+// return an error that wraps ErrNotFound, and so does a list that is to go on
+// Before something that is gone.
 type Store interface {
 	// Readings returns a series for each instance, in order of name, and how many
 	// readings the range holds.
@@ -49,97 +55,184 @@ type Blobs interface {
 	Open(ctx context.Context, sha256 string) (io.ReadSeekCloser, error)
 }
 
+// Access is what an operation asks of whoever calls it.
+type Access string
+
+// What may be asked.
+const (
+	AccessNone     Access = ""
+	AccessViewer   Access = "viewer"   // may look
+	AccessOperator Access = "operator" // may change things
+)
+
 // Options are what a Server reads from.
 type Options struct {
-	Fleet Fleet
-	Store Store
-	Blobs Blobs
-	Stats func(ctx context.Context) (Stats, error)
+	Fleet     Fleet
+	Store     Store
+	Blobs     Blobs
+	Decisions Decisions
+	// Caller is the name of whoever made the request; "" when it is not known.
+	Caller func(ctx context.Context) string
+	// Library takes profiles of at most MaxProfileBytes.
+	Library         Library
+	MaxProfileBytes int64
+	Stats           func(ctx context.Context) (Stats, error)
 	// Ready returns an error, worded for people, while the hub cannot do its work.
 	Ready   func(ctx context.Context) error
 	Metrics prometheus.Gatherer
 	Started time.Time
 	Logger  *slog.Logger
+	Version string
+	// Allow answers a *Problem when whoever made the request may not do what needs
+	// this access; nil allows everything.
+	Allow func(ctx context.Context, need Access) error
 }
 
-// Server answers requests for /api/, /health, /healthz, /readyz and /metrics.
+// Server answers requests for /api/, /pprof/, /health, /healthz, /readyz and /metrics.
 type Server struct {
 	Options
 	logger *slog.Logger
 	mux    *http.ServeMux
-	// flames bounds the flame graphs being made at once: each holds whole profiles.
-	flames chan struct{}
+	api    huma.API
+	// heavy bounds the profiles being read at once: each may take much memory.
+	heavy chan struct{}
 }
 
 // New makes a server.
 func New(o Options) *Server {
-	s := &Server{Options: o, logger: o.Logger, mux: http.NewServeMux(), flames: make(chan struct{}, 2)}
-	s.json("/api/services", s.services)
-	s.json("/api/services/{service}", s.service)
-	s.json("/api/services/{service}/metrics", s.serviceMetrics)
-	s.json("/api/alerts", s.alerts)
-	s.json("/api/alerts/{id}", s.alert)
-	s.json("/api/profiles", s.profiles)
-	s.json("/api/profiles/{id}/flamegraph", s.flamegraph)
-	s.json("/api/stats", func(r *http.Request) (any, error) { return s.Stats(r.Context()) })
-	s.json("/health", s.health)
-	s.mux.HandleFunc("GET /api/profiles/{id}", s.download)
-	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	s.mux.HandleFunc("GET /readyz", s.ready)
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{}))
+	if o.Allow == nil {
+		o.Allow = func(context.Context, Access) error { return nil }
+	}
+	if o.Caller == nil {
+		o.Caller = func(context.Context) string { return "" }
+	}
+	s := &Server{Options: o, logger: o.Logger, mux: http.NewServeMux(), heavy: make(chan struct{}, 2)}
+	s.api = humago.New(packed{s.mux}, newConfig(o.Version))
+	s.fleetOperations()
+	s.alertOperations()
+	s.decisionOperations()
+	s.profileOperations()
+	s.evidenceOperations()
+	s.libraryOperations()
+	s.hubOperations()
+	describe(s.api.OpenAPI())
+	s.docs()
+	s.pprofPages()
+	s.mux.Handle("GET /metrics", s.guarded(AccessViewer, promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{})))
 	s.mux.HandleFunc("/", s.unknown)
 	return s
 }
 
 // ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		s.writeError(w, badParameter("query", r.URL.RawQuery, "a query string such as ?limit=100&service=name"))
+		return
+	}
+	defer s.recover(w, r)
+	s.mux.ServeHTTP(w, r)
+}
 
-// json serves what a handler returns, compressed for clients that ask for it.
-func (s *Server) json(path string, handle func(*http.Request) (any, error)) {
-	s.mux.Handle("GET "+path, gzhttp.GzipHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := handle(r)
+// recover makes a bug cost one request, and says where it is.
+func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
+	switch v := recover(); v {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(v)
+	default:
+		s.logger.Error("a request failed by a bug", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+		s.writeError(w, newProblem(http.StatusInternalServerError, "Internal error", "the hub's log says more"))
+	}
+}
+
+// operation is one line of the API: where, what for, and who may.
+type operation struct {
+	method, path string
+	id, summary  string
+	tag          string
+	access       Access
+	errors       []int
+	more         func(*huma.Operation)
+}
+
+// register adds an operation. What its handler returns besides a Problem is the
+// hub's own business: it goes to the log.
+func register[I, O any](s *Server, o operation, handle func(context.Context, *I) (*O, error)) {
+	op := huma.Operation{
+		Method: o.method, Path: o.path, OperationID: o.id, Summary: o.summary, Tags: []string{o.tag},
+		Errors: append([]int{http.StatusBadRequest}, o.errors...),
+	}
+	if o.access != AccessNone {
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+		op.Security = []map[string][]string{{"bearer": {}}, {"basic": {}}, {"session": {}}}
+		op.Extensions = map[string]any{"x-access": o.access}
+	}
+	if o.more != nil {
+		o.more(&op)
+	}
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		if err := s.Allow(ctx, o.access); o.access != AccessNone && err != nil {
+			return nil, s.outside(ctx, o.id, err)
+		}
+		out, err := handle(ctx, in)
 		if err != nil {
-			s.writeError(w, r, err)
+			return nil, s.outside(ctx, o.id, err)
+		}
+		return out, nil
+	})
+}
+
+// outside is what of an error is meant for the outside.
+func (s *Server) outside(ctx context.Context, id string, err error) error {
+	if p, ok := asProblem(err); ok {
+		return p
+	}
+	if ctx.Err() == nil { // else nobody waits for the answer
+		s.logger.Error("request failed", "operation", id, "error", err)
+	}
+	return newProblem(http.StatusInternalServerError, "Internal error", "the hub's log says more")
+}
+
+// guarded is a plain handler that asks for access.
+func (s *Server) guarded(need Access, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Allow(r.Context(), need); err != nil {
+			p, ok := asProblem(s.outside(r.Context(), r.URL.Path, err))
+			if ok {
+				s.writeError(w, p)
+			}
 			return
 		}
-		b, err := json.Marshal(body)
-		if err != nil {
-			s.writeError(w, r, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		if w.Header().Get("Cache-Control") == "" {
-			w.Header().Set("Cache-Control", "no-store")
-		}
-		_, _ = w.Write(append(b, '\n')) // the reader may be gone; there is nobody to tell
-	})))
+		next.ServeHTTP(w, r)
+	})
 }
 
 // unknown answers what no route does: 405 where another method would do, else 404.
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
-	get := &http.Request{Method: http.MethodGet, URL: r.URL, Host: r.Host}
-	if _, pattern := s.mux.Handler(get); pattern != "/" {
-		w.Header().Set("Allow", "GET, HEAD")
-		s.writeError(w, r, &Problem{
-			Title: "Method not allowed", Status: http.StatusMethodNotAllowed, Detail: "this can only be read",
-			Field: "method", Value: r.Method, Allowed: "GET, HEAD",
-		})
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+		try := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+		if _, pattern := s.mux.Handler(try); pattern != "/" && pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 || slices.Contains(allowed, r.Method) {
+		s.writeError(w, notFound("page", r.URL.Path))
 		return
 	}
-	s.writeError(w, r, notFound("page", r.URL.Path))
+	list := strings.Join(allowed, ", ")
+	w.Header().Set("Allow", list)
+	p := newProblem(http.StatusMethodNotAllowed, "Method not allowed", "%s cannot be used here: want %s", short(r.Method, 20), list)
+	p.Field, p.Value, p.Allowed = "method", short(r.Method, 20), list
+	s.writeError(w, p)
 }
 
-// health is the original server's answer.
-func (s *Server) health(*http.Request) (any, error) {
-	return map[string]any{
-		"status": "healthy", "timestamp": memwatch.Milli(time.Now()), "uptime": time.Since(s.Started).Seconds(),
-	}, nil
-}
-
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	if err := s.Ready(r.Context()); err != nil {
-		s.writeError(w, r, &Problem{Title: "Not ready", Status: http.StatusServiceUnavailable, Detail: err.Error()})
-		return
+// acquire waits for a turn to read profiles.
+func (s *Server) acquire(ctx context.Context) (release func(), err error) {
+	select {
+	case s.heavy <- struct{}{}:
+		return func() { <-s.heavy }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for a turn: %w", context.Cause(ctx))
 	}
-	_, _ = io.WriteString(w, "ready\n")
 }

@@ -24,7 +24,7 @@ type Service struct {
 	// The worst instance's verdict stands for the service.
 	Worst     string            `json:"worst"` // name of that instance
 	Verdict   *memwatch.Verdict `json:"verdict"`
-	Instances []Instance        `json:"instances"`
+	Instances []Instance        `json:"instances" nullable:"false"`
 	Sparkline *Sparkline        `json:"sparkline"`
 	Labels    map[string]string `json:"labels,omitempty"`
 }
@@ -47,27 +47,29 @@ type Sparkline struct {
 	Signal string             `json:"signal"`
 	From   memwatch.UnixMilli `json:"from"`
 	StepMs int64              `json:"stepMs"`
-	Values []*float64         `json:"values"`
+	Values []*float64         `json:"values" nullable:"false"`
 }
 
 // ServiceMetrics answers GET /api/services/{service}/metrics, oldest first.
 type ServiceMetrics struct {
 	Service string         `json:"service"`
-	Metrics []wire.Metrics `json:"metrics"`
+	Metrics []wire.Metrics `json:"metrics" nullable:"false"`
 	// Total is how many readings the range holds before down-sampling.
 	Total int `json:"total"`
 }
 
 // Alerts answers GET /api/alerts, newest first.
 type Alerts struct {
-	Alerts []memwatch.Alert `json:"alerts"`
+	Alerts []memwatch.Alert `json:"alerts" nullable:"false"`
 	Total  int              `json:"total"`
+	Next   string           `json:"next,omitempty" doc:"The cursor of the next page; absent on the last"`
 }
 
 // Profiles answers GET /api/profiles, newest first.
 type Profiles struct {
-	Profiles []memwatch.Capture `json:"profiles"`
+	Profiles []memwatch.Capture `json:"profiles" nullable:"false"`
 	Total    int                `json:"total"`
+	Next     string             `json:"next,omitempty" doc:"The cursor of the next page; absent on the last"`
 }
 
 // Stats answers GET /api/stats.
@@ -116,16 +118,4 @@ type Node struct {
 	Value    int64   `json:"value"`
 	Base     int64   `json:"base,omitempty"` // the same call in the base profile
 	Children []*Node `json:"children,omitempty"`
-}
-
-// Problem is every error's body (RFC 9457, application/problem+json).
-type Problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
-	// Field, Value and Allowed name a bad parameter, where there is one.
-	Field   string `json:"field,omitempty"`
-	Value   string `json:"value,omitempty"`
-	Allowed string `json:"allowed,omitempty"`
 }
