@@ -27,9 +27,9 @@ func (e *Error) Error() string {
 	return at + ": " + e.Key + ": " + e.Message
 }
 
-// hint names the known key that a mistyped one comes closest to, or all of
+// Hint names the known key that a mistyped one comes closest to, or all of
 // them when none is close.
-func hint(word string, known []string) string {
+func Hint(word string, known []string) string {
 	best, distance := "", len(word)/3+2
 	for _, k := range known {
 		if d := edits(strings.ToLower(word), strings.ToLower(k)); d < distance {

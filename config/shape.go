@@ -111,7 +111,7 @@ func (s *shaper) fitStruct(n *yaml.Node, t reflect.Type, path string) {
 		}
 		at := slices.IndexFunc(fields, func(f field) bool { return f.key == key.Value })
 		if at < 0 {
-			s.fail(key, join(path, key.Value), "unknown key%s", hint(key.Value, keys(fields)))
+			s.fail(key, join(path, key.Value), "unknown key%s", Hint(key.Value, keys(fields)))
 			continue
 		}
 		s.fit(value, fields[at], join(path, key.Value))

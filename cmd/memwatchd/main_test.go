@@ -142,7 +142,7 @@ func TestBadUsageExitsWith2AndSaysWhatIsAllowed(t *testing.T) {
 		{[]string{"record"}, "accepts 1 arg(s), received 0"},
 		{[]string{"replay"}, "requires at least 1 arg(s)"},
 		{[]string{"replay", t.TempDir()}, "holds no recording"},
-		{[]string{"replay", "--set", "signifcance=2", t.TempDir()}, "no such setting"},
+		{[]string{"replay", "--set", "signifcance=2", t.TempDir()}, `did you mean "significance"?`},
 		{[]string{"replay", "--set", "significance=99", t.TempDir()}, "significance is 99: want 1 to 20"},
 		{[]string{"run", "--config", bad}, `bad.yaml:1: chekInterval: unknown key: did you mean "checkInterval"?`},
 		{[]string{"run", "--check-interval", "never"}, "flag --check-interval: checkInterval"},
