@@ -120,9 +120,11 @@ func (w *watch) profile(ctx context.Context, l *look, kind memwatch.ProfileKind)
 	w.read[kind] = now
 	p, err := w.source.Profile(ctx, kind)
 	if err != nil {
-		if errors.Is(err, scraper.ErrUnsupported) {
+		unsupported := errors.Is(err, scraper.ErrUnsupported)
+		if unsupported || kind == memwatch.GoroutineLeakProfile { // the latter runs a GC: no insisting
 			w.off[kind] = now.Add(notServedFor)
-		} else if ctx.Err() == nil {
+		}
+		if !unsupported && ctx.Err() == nil {
 			l.troubles = append(l.troubles, err)
 		}
 		return err

@@ -39,6 +39,11 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 	if ev.kind == memwatch.KindHeap {
 		out = append(out, d.siteGate(ev))
 	}
+	if ev.kind == memwatch.KindGoroutine && d.proof.read {
+		grown := d.series[goroutines].found.growth
+		out = append(out, gate("proof", float64(d.proof.total), ">= %.6g", math.Max(proofLeast, proofShare*grown), d.proof.settles(grown),
+			"%d goroutines wait for what nobody can reach any more, and will never end; no need to watch them", d.proof.total))
+	}
 	horizon := gate("horizon", x.left, "<= %.6g", d.horizon(ev), x.left <= d.horizon(ev),
 		"%s of %s used (limit: %s); a trend is trusted for %.3g times the time it was seen, longer when it set in after a rest",
 		size(x.used), size(x.limit), x.source, d.cfg.HorizonFactor)

@@ -3,6 +3,7 @@ package detector
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/zupee/memwatch"
@@ -14,8 +15,11 @@ func size(b float64) string {
 		name string
 		unit float64
 	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
-		if math.Abs(b) >= u.unit {
-			return fmt.Sprintf("%.3g %s", b/u.unit, u.name)
+		switch n := b / u.unit; {
+		case math.Abs(n) >= 999.5:
+			return fmt.Sprintf("%.0f %s", n, u.name) // %g would write 1e+03
+		case math.Abs(n) >= 1:
+			return fmt.Sprintf("%.3g %s", n, u.name)
 		}
 	}
 	return fmt.Sprintf("%.0f B", b)
@@ -98,7 +102,7 @@ func limitWord(source string) string {
 // firstHeld is the gate that keeps a suspicion from being a leak.
 func firstHeld(gates []memwatch.Gate) string {
 	for _, g := range gates {
-		if !g.Passed && g.Name != "horizon" && g.Name != "site" && g.Name != "bend" {
+		if !g.Passed && !slices.Contains([]string{"horizon", "site", "bend", "proof"}, g.Name) {
 			return g.Name + " (" + g.Detail + ")"
 		}
 	}

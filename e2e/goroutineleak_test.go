@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/zupee/memwatch"
+)
+
+// A runtime that knows which goroutines can never run again is asked once, and
+// believed. Such a runtime has its standard library built anew, which takes a
+// minute or two: run it with MEMWATCH_GOROUTINELEAK=1.
+func TestARealGoroutineLeakProfileIsProof(t *testing.T) {
+	if os.Getenv("MEMWATCH_GOROUTINELEAK") == "" {
+		t.Skip("set MEMWATCH_GOROUTINELEAK=1: it builds the standard library anew")
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(binaries, "abandoned"), "./testdata/abandoned")
+	build.Env = append(os.Environ(), "GOEXPERIMENT=goroutineleakprofile")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build with GOEXPERIMENT=goroutineleakprofile: %v\n%s", err, out)
+	}
+	url := start(t, "abandoned").line(t, `listens on (http://\S+)`)[1]
+	out, err := exec.Command(filepath.Join(binaries, "memwatchd"), "once", "--for", "20s", "--interval", "200ms", "--output", "json", url).Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Fatalf("%v, want exit status 1\n%s", err, out)
+	}
+	var r struct {
+		Targets []struct{ Verdict memwatch.Verdict }
+	}
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	v := r.Targets[0].Verdict
+	if v.Kind != memwatch.KindGoroutine || len(v.Culprits) == 0 || v.Culprits[0].Function != "main.reply" || v.Culprits[0].Certainty != memwatch.Certain {
+		t.Errorf("%s, culprits %+v: want goroutine, main.reply for certain", v.Kind, v.Culprits)
+	}
+	for _, g := range v.Gates {
+		if g.Name == "proof" {
+			if !g.Passed {
+				t.Errorf("%+v: want it to be proof", g)
+			}
+			return
+		}
+	}
+	t.Errorf("no gate speaks of the proof: %+v", v.Gates)
+}
