@@ -84,9 +84,11 @@ func (d *Detector) summary(v *memwatch.Verdict, ev *evidence, x *danger) string 
 		fmt.Fprintf(&b, "; the %s of %s is reached in %s", limitWord(x.source), size(x.limit), duration(x.left))
 	}
 	if v.State == memwatch.Suspect {
-		if held := firstHeld(v.Gates); held != "" {
-			fmt.Fprintf(&b, "; not called a leak yet: %s", held)
+		held := firstHeld(v.Gates)
+		if held == "" {
+			held = "the evidence is in, and must hold for a little longer"
 		}
+		fmt.Fprintf(&b, "; not called a leak yet: %s", held)
 	}
 	b.WriteByte('.')
 	return b.String()

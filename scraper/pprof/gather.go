@@ -183,7 +183,7 @@ func (s *scratch) keepLocation(b []byte) error {
 	}
 	loc.to = uint32(len(s.lines))
 	s.locationIDs.put(id, len(s.locations))
-	s.locations = append(s.locations, loc)
+	s.locations, s.parts = append(s.locations, loc), append(s.parts, part{})
 	return nil
 }
 

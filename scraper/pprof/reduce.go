@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"strings"
 
 	"github.com/zupee/memwatch"
@@ -116,7 +115,7 @@ func (s *scratch) sample(b []byte) (err error) {
 
 // add counts the scratch's present sample.
 func (d *Decoder) add(s *scratch, out *memwatch.Sites, cols *columns) error {
-	key := s.spell()
+	key := s.key()
 	if key == 0 {
 		return nil
 	}
@@ -131,34 +130,65 @@ func (d *Decoder) add(s *scratch, out *memwatch.Sites, cols *columns) error {
 	return nil
 }
 
-// spell writes the lines of the present sample's stack into s.stack, leaf
-// first, calls that were inlined included and the allocator's own left out, and
-// returns the stack's key. It is 0 for a stack that does not count.
+// key identifies the present sample's stack, 0 for one that does not count. It
+// comes of functions and lines, never of addresses or files: the same stack has
+// the same key across scrapes, restarts, address layouts and folders that it was
+// built in. Calls that were inlined count like others, the allocator's own at
+// the leaf do not.
 //
-// The key comes of functions and lines, never of addresses or files: the same
-// stack has the same key across scrapes, restarts, address layouts and folders
-// that it was built in.
+// It is a polynomial over the lines' hashes, so that a location's lines can be
+// taken together: nearly all stacks of a profile are known already, and to tell
+// so is most of the work.
+func (s *scratch) key() (key uint64) {
+	n := 0
+	for _, place := range s.ids {
+		p := &s.parts[place]
+		if p.factor == 0 {
+			s.name(place)
+		}
+		switch {
+		case p.profilers:
+			return 0
+		case p.allocators && n == 0, n+int(p.calls) > maxDepth:
+			return s.spell()
+		}
+		key, n = key*p.factor+p.hash, n+int(p.calls)
+	}
+	if n == 0 {
+		return 0
+	}
+	return max(key, 1)
+}
+
+// spell writes the lines of the present sample's stack into s.stack, leaf
+// first, and returns its key.
 func (s *scratch) spell() (key uint64) {
 	s.stack = s.stack[:0]
 	for _, place := range s.ids {
-		loc := &s.locations[place]
-		if !loc.named {
-			s.name(loc)
+		loc, p := &s.locations[place], &s.parts[place]
+		if p.factor == 0 {
+			s.name(place)
+		}
+		if p.profilers {
+			return 0
 		}
 		for i := loc.from; i < loc.to && len(s.stack) < maxDepth; i++ {
 			l := &s.lines[i]
-			switch {
-			case l.whose == profilers:
-				return 0
-			case l.whose == nobodys, l.whose == allocators && len(s.stack) == 0:
+			if l.whose == nobodys || l.whose == allocators && len(s.stack) == 0 {
 				continue
 			}
 			s.stack = append(s.stack, i)
-			key = (bits.RotateLeft64(key, 5) ^ l.hash) * 0x9e3779b97f4a7c15
+			key = key*keyFactor + l.hash
 		}
 	}
-	return key
+	if len(s.stack) == 0 {
+		return 0
+	}
+	return max(key, 1)
 }
+
+// keyFactor is odd, and as good as random.
+const keyFactor = 0x9e3779b97f4a7c15
 
 // maxValue is far beyond any memory; what is more is no measurement.
 const maxValue = math.MaxInt64 / 4

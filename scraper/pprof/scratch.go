@@ -48,6 +48,7 @@ type scratch struct {
 	period  int64
 
 	locations   []location
+	parts       []part // of the locations
 	locationIDs index
 	lines       []line
 	functions   []function
@@ -64,7 +65,13 @@ type (
 	location struct {
 		mapping, address uint64
 		from, to         uint32 // in lines
-		named            bool
+	}
+	// part is what a location makes of a key, once it is named: apart from the
+	// rest of it, for this is all that is looked at again and again.
+	part struct {
+		hash, factor          uint64 // factor 0: not named yet
+		calls                 uint32 // lines that count
+		profilers, allocators bool   // are among them
 	}
 	line struct {
 		function uint64
@@ -74,8 +81,17 @@ type (
 		name, file uint64
 		whose      owner
 	}
-	function struct{ name, file uint64 }
-	mapping  struct{ start, offset, file uint64 }
+	function struct {
+		name, file uint64
+		// Once it is named: the hash of its name, and whose it is.
+		hash  uint64
+		whose owner
+		named bool
+	}
+	mapping struct {
+		start, offset, file uint64
+		named, allocator    bool // named says that allocator is known
+	}
 )
 
 var scratches = sync.Pool{New: func() any {
@@ -90,11 +106,11 @@ func (s *scratch) release() {
 	s.raw.Reset(nil)
 	s.limited.R, s.fields = nil, 0
 	s.samples, s.strings, s.ends, s.types, s.period = s.samples[:0], s.strings[:0], s.ends[:0], s.types[:0], 0
-	s.locations, s.lines, s.functions, s.mappings = s.locations[:0], s.lines[:0], s.functions[:0], s.mappings[:0]
+	s.locations, s.parts, s.lines, s.functions, s.mappings = s.locations[:0], s.parts[:0], s.lines[:0], s.functions[:0], s.mappings[:0]
 	s.locationIDs.reset()
 	s.functionIDs.reset()
 	s.mappingIDs.reset()
-	if cap(s.samples)+cap(s.strings)+32*cap(s.locations)+48*cap(s.lines)+16*cap(s.functions) <= keptBytes {
+	if cap(s.samples)+cap(s.strings)+24*(cap(s.locations)+cap(s.parts))+48*cap(s.lines)+32*cap(s.functions) <= keptBytes {
 		scratches.Put(s)
 	}
 }

@@ -30,6 +30,12 @@ type field struct {
 // next reads the next outermost field of the profile; its bytes are good until
 // the call after. io.EOF is the profile's end.
 func (s *scratch) next(f *field) error {
+	if s.buffered(f) {
+		if s.fields++; s.fields > maxFields {
+			return fmt.Errorf("%w: more than %d fields", ErrTooLarge, maxFields)
+		}
+		return nil
+	}
 	tag, err := binary.ReadUvarint(s.in)
 	if err != nil {
 		return s.readError(err, err == io.EOF) //nolint:errorlint // an EOF between fields is not wrapped
@@ -63,6 +69,23 @@ func (s *scratch) next(f *field) error {
 		return fmt.Errorf("%w: wire type %d", ErrNotProfile, tag&7)
 	}
 	return s.readError(err, false)
+}
+
+// buffered takes the next field where it is a message, a text or the like, and
+// lies in the reader's buffer as a whole: nearly all do.
+func (s *scratch) buffered(f *field) bool {
+	b, _ := s.in.Peek(s.in.Buffered())
+	tag, rest := uvarint(b)
+	if rest == nil || tag&7 != bytesType || tag>>3&0xffff == 0 {
+		return false
+	}
+	n, rest := uvarint(rest)
+	if rest == nil || n > uint64(len(rest)) || n > maxFieldBytes {
+		return false
+	}
+	f.number, f.value, f.bytes = int(tag>>3&0xffff), 0, rest[:n]
+	_, err := s.in.Discard(len(b) - len(rest) + int(n))
+	return err == nil
 }
 
 // readError says what ended the stream; clean is an end between two fields.
@@ -114,10 +137,14 @@ func take(b []byte, f *field) (rest []byte, err error) {
 	return b[size:], nil
 }
 
-// uvarint cuts a number off; rest is nil when there is none.
+// uvarint cuts a number off; rest is nil when there is none. Most numbers of a
+// profile take one byte or two.
 func uvarint(b []byte) (v uint64, rest []byte) {
-	if len(b) > 0 && b[0] < 0x80 {
+	switch {
+	case len(b) > 0 && b[0] < 0x80:
 		return uint64(b[0]), b[1:]
+	case len(b) > 1 && b[1] < 0x80:
+		return uint64(b[0]&0x7f) | uint64(b[1])<<7, b[2:]
 	}
 	v, n := binary.Uvarint(b)
 	if n <= 0 {
@@ -133,6 +160,14 @@ func (f *field) numbers(to []uint64) ([]uint64, error) {
 	}
 	to = slices.Grow(to, min(len(f.bytes), maxDepth))
 	for b := f.bytes; len(b) > 0; {
+		if b[0] < 0x80 {
+			to, b = append(to, uint64(b[0])), b[1:]
+			continue
+		}
+		if len(b) > 2 && b[2] < 0x80 && b[1] >= 0x80 {
+			to, b = append(to, uint64(b[0]&0x7f)|uint64(b[1]&0x7f)<<7|uint64(b[2])<<14), b[3:]
+			continue
+		}
 		var v uint64
 		if v, b = uvarint(b); b == nil {
 			return nil, errTruncated

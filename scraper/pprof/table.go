@@ -45,10 +45,11 @@ func (t *table) begin() {
 	t.round++
 }
 
-// site is the place in out where the stack that was spelt is counted.
+// site is the place in out where the present sample's stack is counted.
 func (t *table) site(s *scratch, key uint64, out *memwatch.Sites) (*memwatch.Site, error) {
 	place, known := t.byKey[key]
 	if !known {
+		s.spell()
 		t.calls += len(s.stack)
 		if err := full(t.calls, keptCalls+maxCalls, "calls in all stacks"); err != nil {
 			return nil, err
