@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/detector"
@@ -16,8 +18,8 @@ import (
 // stuck is a service whose goroutines grow by five at each reading, as seen
 // from outside. leak answers for its goroutineleak profile.
 type stuck struct {
-	readings, heaps, routines, leaks atomic.Int64
-	leak                             http.HandlerFunc
+	readings, leaks atomic.Int64
+	leak            http.HandlerFunc
 }
 
 func (s *stuck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -30,12 +32,6 @@ func (s *stuck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			n, 1000000*n, stacks, 20000000+stacks)
 	case "/debug/pprof/":
 		fmt.Fprintf(w, "<td>%d</td><td><a href='goroutine?debug=1'>", 20+5*n)
-	case "/debug/pprof/heap":
-		s.heaps.Add(1)
-		http.NotFound(w, r)
-	case "/debug/pprof/goroutine":
-		s.routines.Add(1)
-		http.NotFound(w, r)
 	case "/debug/pprof/goroutineleak":
 		s.leaks.Add(1)
 		s.leak(w, r)
@@ -44,8 +40,30 @@ func (s *stuck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// clocked is a scraper whose readings come a second apart, however busy the
+// machine is.
+type clocked struct {
+	*scraper.Scraper
+	at time.Time
+}
+
+func (c *clocked) Sample(ctx context.Context) (memwatch.Sample, error) {
+	s, err := c.Scraper.Sample(ctx)
+	c.at = c.at.Add(time.Second)
+	s.Time, s.Start = c.at, start
+	return s, err
+}
+
+func (c *clocked) Profile(ctx context.Context, kind memwatch.ProfileKind) (*scraper.Profile, error) {
+	p, err := c.Scraper.Profile(ctx, kind)
+	if err == nil {
+		p.Sites.Time = c.at
+	}
+	return p, err
+}
+
 // watched reads it n times.
-func (s *stuck) watched(t *testing.T, n int) (*look, *watch) {
+func (s *stuck) watched(t *testing.T, n int) *watch {
 	t.Helper()
 	srv := httptest.NewServer(s)
 	defer srv.Close()
@@ -56,8 +74,9 @@ func (s *stuck) watched(t *testing.T, n int) (*look, *watch) {
 		t.Fatal(err)
 	}
 	defer sc.Close()
-	w := newWatch(sc, detector.DefaultConfig(), 0)
-	return steps(t, w, n), w
+	w := newWatch(&clocked{sc, start}, detector.DefaultConfig(), 0)
+	steps(t, w, n)
+	return w
 }
 
 // The profile in testdata was served by a Go program built with
@@ -68,7 +87,7 @@ func TestAProofOfLeakedGoroutinesIsReadOnceAndSettlesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &stuck{leak: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(raw) }}
-	_, w := s.watched(t, 120)
+	w := s.watched(t, 120)
 	if n := s.leaks.Load(); n != 1 {
 		t.Errorf("the goroutineleak profile was read %d times, want once: each read runs a GC in the target", n)
 	}
@@ -96,7 +115,7 @@ func TestATargetThatServesNoProofIsAskedOnceAndWatchedOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &stuck{leak: leak}
-			_, w := s.watched(t, 120)
+			w := s.watched(t, 120)
 			if n := s.leaks.Load(); n != 1 {
 				t.Errorf("asked %d times within a minute, want once", n)
 			}
