@@ -58,8 +58,11 @@ type Alert struct {
 	Leaking  int `json:"leaking,omitempty"`
 	// HeldBack says why a leak does not count as a warning yet; "" when it does.
 	HeldBack string `json:"heldBack,omitempty"`
-	// SinceVersion is the version that brought the leak; "" when unknown.
-	SinceVersion string `json:"sinceVersion,omitempty"`
+	// SinceVersion is the version that brought the leak; "" when unknown. Versions
+	// are those that showed it, FoundAfterSeconds the shortest uptime at which one did.
+	SinceVersion      string   `json:"sinceVersion,omitempty"`
+	Versions          []string `json:"versions,omitempty"`
+	FoundAfterSeconds float64  `json:"foundAfterSeconds,omitempty"`
 
 	// Acknowledged, Silenced and Expected are what people decided; nil when nobody
 	// did, or it is over. Dismissed is who said that a resolved one is done with.

@@ -24,6 +24,7 @@ const (
 	ActionRename  Action = "rename"  // its culprit became known, or another
 	ActionWorsen  Action = "worsen"  // its severity rose
 	ActionEase    Action = "ease"    // its severity fell
+	ActionBlame   Action = "blame"   // the version that brought it became known
 	ActionHold    Action = "hold"    // it does not count as a warning yet
 	ActionRelease Action = "release" // it counts now
 	ActionExpire  Action = "expire"  // a silence or expectation ran out

@@ -121,6 +121,7 @@ func (h *hub) restore(ctx context.Context) error {
 			}
 		}
 		h.fleet.restore(r)
+		h.alerts.engine.Describe(in.Service, in.Instance.Instance, versionOf(in.Labels))
 		if in.Verdict != nil {
 			h.alerts.engine.RestoreVerdict(in.Service, in.Instance.Instance, in.VerdictAt, in.Verdict)
 		}

@@ -34,6 +34,10 @@ func (s sink) Register(ctx context.Context, r wire.Registration) error {
 		return err
 	}
 	s.fleet.describe(r)
+	s.alerts.later(func(e *alert.Engine) []alert.Event {
+		e.Describe(r.Service, r.Instance, versionOf(r.Labels))
+		return nil
+	})
 	return nil
 }
 
@@ -80,8 +84,20 @@ func (s sink) Readings(ctx context.Context, messages []wire.Metrics) error {
 	return s.saveVerdicts(ctx, verdicts)
 }
 
+// versionOf is what a target's labels say it is; "" when they do not.
+func versionOf(labels map[string]string) string {
+	for _, key := range []string{"version", "app.kubernetes.io/version", "service.version"} {
+		if v := labels[key]; v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
 func judge(m *wire.Metrics) alert.Reading {
+	sample := m.Reading()
 	return alert.Reading{
+		Sample:  &sample,
 		Service: m.Service, Instance: m.Instance, At: m.Timestamp.Time(), Verdict: m.Verdict,
 		Legacy: m.V == 0, LeakDetected: m.LeakDetected, HeapUsedMB: m.HeapUsedMB, MemoryGrowthMB: m.MemoryGrowthMB,
 	}

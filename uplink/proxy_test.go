@@ -34,7 +34,7 @@ func TestGoesThroughTheProxyOfTheEnvironment(t *testing.T) {
 	t.Cleanup(proxy.Close)
 
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDeliversOneReading$", "-test.v") //nolint:gosec // G204: this very test
-	cmd.Env = append(os.Environ(), "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "no_proxy=", // the certificate is for example.com
+	cmd.Env = append(os.Environ(), "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "no_proxy=",                   // the certificate is for example.com
 		proxyTestURL+"=wss://example.com:4000", "MEMWATCH_TEST_CA="+writePEM(t, pemOf(secure)))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

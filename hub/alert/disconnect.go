@@ -99,7 +99,7 @@ func (e *Engine) disconnected(sv *service, missing []*instance, at time.Time) []
 	isNew := o == nil
 	if isNew {
 		print := digest("disconnect", sv.name)
-		o = &open{members: map[string]*member{}, alert: memwatch.Alert{
+		o = &open{service: sv, members: map[string]*member{}, alert: memwatch.Alert{
 			ID: alertID(at, print), Type: memwatch.AlertDisconnect, State: memwatch.AlertFiring, Fingerprint: print,
 			Service: sv.name, Instances: []string{}, Time: memwatch.Milli(at), Profiles: []string{},
 		}}

@@ -21,6 +21,20 @@
 // An alert resolves when every instance in it has been healthy for HealthyFor or
 // HealthyReadings, by the readings' own clock, or is gone for good. Suspect or
 // learning (a restart) is not healthy, and begins the count anew.
+//
+// # What does not count yet
+//
+// A warning is held back, and is information only, while its process has just
+// replaced another (DeployGrace), and while it has not grown past where older
+// replicas of its version levelled off. Replicas that show the same leak make it
+// surer.
+//
+// # Versions
+//
+// A leak is blamed on a version when the one before ran as long and was healthy.
+// It is fixed when a version that never showed it stays flat for as long as the
+// leak took to show, an hour at most. What is remembered of versions does not
+// outlast the hub.
 package alert
 
 import (
@@ -41,6 +55,9 @@ type Config struct {
 	// service are there, to be gone for good, as pods are that were replaced; 1 h.
 	// When all are away it takes 24 times as long.
 	ForgetAfter time.Duration
+	// DeployGrace is how long after its start a process that replaced another is
+	// held back; 5 min.
+	DeployGrace time.Duration
 	// UpdateEvery is the least time between two events of an alert of which only
 	// numbers changed; 1 min.
 	UpdateEvery time.Duration
@@ -51,7 +68,7 @@ func (c Config) Validate() error {
 	for _, d := range []struct {
 		name string
 		v    time.Duration
-	}{{"HealthyFor", c.HealthyFor}, {"DisconnectAfter", c.DisconnectAfter}, {"ForgetAfter", c.ForgetAfter}, {"UpdateEvery", c.UpdateEvery}} {
+	}{{"HealthyFor", c.HealthyFor}, {"DisconnectAfter", c.DisconnectAfter}, {"ForgetAfter", c.ForgetAfter}, {"DeployGrace", c.DeployGrace}, {"UpdateEvery", c.UpdateEvery}} {
 		if d.v < 0 {
 			return fmt.Errorf("alert: %s is %v: want 0 (the default) or more", d.name, d.v)
 		}
@@ -66,7 +83,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		p *time.Duration
 		v time.Duration
-	}{{&c.HealthyFor, 10 * time.Minute}, {&c.DisconnectAfter, time.Minute}, {&c.ForgetAfter, time.Hour}, {&c.UpdateEvery, time.Minute}} {
+	}{{&c.HealthyFor, 10 * time.Minute}, {&c.DisconnectAfter, time.Minute}, {&c.ForgetAfter, time.Hour}, {&c.DeployGrace, 5 * time.Minute}, {&c.UpdateEvery, time.Minute}} {
 		if *d.p == 0 {
 			*d.p = d.v
 		}

@@ -34,6 +34,8 @@ type service struct {
 	connected int              // of them
 	open      []*open          // oldest first
 	marks     map[string]marks // by fingerprint
+	began     time.Time        // the start of its first known process
+	releases  []*release       // by when they began
 }
 
 // instance is what the engine knows of one instance.
@@ -43,6 +45,8 @@ type instance struct {
 	// at is the newest reading's time; older ones are resends.
 	at      time.Time
 	finding finding
+	footing footing
+	version string
 	// connected, or away since by the hub's clock; neither before the first word.
 	connected bool
 	awaySince time.Time
@@ -67,6 +71,8 @@ type Reading struct {
 	Legacy, LeakDetected bool
 	// HeapUsedMB and MemoryGrowthMB (MiB) are told along with a leak.
 	HeapUsedMB, MemoryGrowthMB float64
+	// Sample is the reading itself; nil when it is not known.
+	Sample *memwatch.Sample
 }
 
 // Restore makes the engine go on with open alerts, oldest first. It must come
@@ -78,11 +84,11 @@ func (e *Engine) Restore(alerts []memwatch.Alert) {
 		}
 		sv := e.service(a.Service)
 		sv.mark(&a)
-		o := &open{alert: clone(a), members: map[string]*member{}, toldAt: a.UpdatedAt.Time(), told: a.Severity}
+		o := &open{service: sv, alert: clone(a), members: map[string]*member{}, toldAt: a.UpdatedAt.Time(), told: a.Severity, toldHeld: a.HeldBack != ""}
 		for _, name := range a.Instances {
 			e.instance(a.Service, name)
-			o.members[name] = &member{leaking: true, finding: finding{
-				state: memwatch.Leaking, kind: a.Kind, severity: a.Severity, verdict: a.Verdict,
+			o.members[name] = &member{leaking: true, at: o.toldAt, finding: finding{
+				state: memwatch.Leaking, kind: a.Kind, said: a.Severity, severity: a.Severity, held: a.HeldBack, verdict: a.Verdict,
 				heapUsedMB: a.HeapUsedMB, growthMB: a.MemoryGrowthMB,
 			}}
 		}
@@ -101,9 +107,12 @@ func (e *Engine) RestoreVerdict(serviceName, instanceName string, at time.Time, 
 			continue
 		}
 		if in.finding.state == memwatch.Leaking && in.finding.kind == o.alert.Kind {
+			if o.alert.HeldBack != "" { // until its next reading says otherwise
+				in.finding.severity, in.finding.held = memwatch.SeverityInfo, o.alert.HeldBack
+			}
 			m.finding = in.finding
 		} else {
-			m.calm(in.finding.state == memwatch.Healthy, at, e.cfg)
+			m.calm(in.finding.state == memwatch.Healthy, in, e.cfg, o.needsUptime())
 		}
 	}
 }
@@ -116,11 +125,17 @@ func (e *Engine) Reading(r Reading) []Event {
 		return nil
 	}
 	in.at = r.At
+	was := in.finding.held
 	in.finding = findingOf(&r, in.finding)
-	var events []Event
-	said := r.Verdict != nil || r.Legacy
+	if r.Sample != nil {
+		in.footing = footingOf(r.Sample)
+		in.learn()
+	}
+	e.weigh(in)
+	events := e.fixed(in)
+	said := r.Verdict != nil || r.Legacy || was != in.finding.held
 	if in.finding.state == memwatch.Leaking && said {
-		events = e.leak(in)
+		events = append(events, e.leak(in)...)
 	}
 	if in.finding.state == "" || len(in.service.open) == 0 {
 		return events
@@ -131,7 +146,7 @@ func (e *Engine) Reading(r Reading) []Event {
 			continue
 		}
 		// Leaking elsewhere is calm here.
-		m.calm(in.finding.state == memwatch.Healthy || in.finding.state == memwatch.Leaking, in.at, e.cfg)
+		m.calm(in.finding.state == memwatch.Healthy || in.finding.state == memwatch.Leaking, in, e.cfg, o.needsUptime())
 		if end := e.settle(o, in.at); end != nil {
 			events = append(events, end...)
 		} else if severity := o.alert.Severity; o.worst() != severity {
@@ -204,5 +219,6 @@ func (e *Engine) instance(serviceName, name string) *instance {
 func clone(a memwatch.Alert) memwatch.Alert {
 	a.Instances = append([]string{}, a.Instances...)
 	a.Profiles = append([]string{}, a.Profiles...)
+	a.Versions = slices.Clone(a.Versions)
 	return a
 }

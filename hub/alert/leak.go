@@ -16,11 +16,14 @@ const maxProfiles = 64
 
 // open is an alert that fires.
 type open struct {
+	service *service
 	alert   memwatch.Alert
 	members map[string]*member
 	toldAt  time.Time         // of its last event
 	told    memwatch.Severity // in it
-	log     []memwatch.Transition
+	// toldHeld says whether it was held back then.
+	toldHeld bool
+	log      []memwatch.Transition
 }
 
 // member is an instance's part in one alert.
@@ -35,8 +38,11 @@ type member struct {
 	gone         bool
 }
 
-// calm takes a reading that does not show this alert's leak.
-func (m *member) calm(healthy bool, at time.Time, cfg Config) {
+// calm takes an instance's reading that does not show this alert's leak. A process
+// that began after the leak was last seen must run for as long as the leak took to
+// show, before it has recovered.
+func (m *member) calm(healthy bool, in *instance, cfg Config, needsUptime time.Duration) {
+	at := in.at
 	m.leaking, m.gone = false, false
 	if !healthy {
 		m.calmSince, m.calmReadings, m.recovered = time.Time{}, 0, false
@@ -44,6 +50,9 @@ func (m *member) calm(healthy bool, at time.Time, cfg Config) {
 	}
 	if m.calmReadings++; m.calmReadings == 1 {
 		m.calmSince = at
+	}
+	if !m.at.IsZero() && !in.footing.start.Before(m.at) && in.uptime() < needsUptime {
+		return
 	}
 	if m.calmReadings >= cfg.HealthyReadings || at.Sub(m.calmSince) >= cfg.HealthyFor {
 		m.recovered = true
@@ -54,7 +63,9 @@ func (m *member) calm(healthy bool, at time.Time, cfg Config) {
 type finding struct {
 	state                memwatch.State
 	kind                 memwatch.Kind
-	severity             memwatch.Severity
+	said                 memwatch.Severity // by the verdict
+	severity             memwatch.Severity // what counts: see weigh
+	held                 string            // why it counts for less
 	functions            []string
 	verdict              *memwatch.Verdict
 	heapUsedMB, growthMB float64
@@ -66,23 +77,24 @@ func findingOf(r *Reading, before finding) finding {
 	switch {
 	case r.Verdict != nil:
 		v := r.Verdict
-		f.state, f.kind, f.severity, f.verdict = v.State, v.Kind, v.Severity, v
+		f.state, f.kind, f.said, f.verdict = v.State, v.Kind, v.Severity, v
 		f.functions = nil
 		for i := range v.Culprits {
 			if name := v.Culprits[i].Function; name != "" && !slices.Contains(f.functions, name) {
 				f.functions = append(f.functions, name)
 			}
 		}
-		if f.severity.Rank() == 0 {
-			f.severity = memwatch.SeverityInfo
+		if f.said.Rank() == 0 {
+			f.said = memwatch.SeverityInfo
 		}
 	case r.Legacy && r.LeakDetected:
 		// The original says so when the growth has passed its threshold, which
 		// is a warning by the present rule.
-		f = finding{state: memwatch.Leaking, kind: memwatch.KindHeap, severity: memwatch.SeverityWarning, heapUsedMB: f.heapUsedMB, growthMB: f.growthMB}
+		f = finding{state: memwatch.Leaking, kind: memwatch.KindHeap, said: memwatch.SeverityWarning, heapUsedMB: f.heapUsedMB, growthMB: f.growthMB}
 	case r.Legacy:
 		f = finding{state: memwatch.Healthy, heapUsedMB: f.heapUsedMB, growthMB: f.growthMB}
 	}
+	f.severity = f.said
 	return f
 }
 
@@ -107,6 +119,7 @@ func (e *Engine) leak(in *instance) (events []Event) {
 		}
 	}
 	joined := e.join(o, in)
+	o.show(in)
 	return append(events, e.tell(o, in.at, isNew, isNew || joined || renamed)...)
 }
 
@@ -190,7 +203,7 @@ func fire(in *instance) *open {
 	if holds(in.service.marks[print].dismissed, in.at) {
 		return nil
 	}
-	o := &open{members: map[string]*member{}, alert: memwatch.Alert{
+	o := &open{service: in.service, members: map[string]*member{}, alert: memwatch.Alert{
 		ID: alertID(in.at, print), Type: memwatch.AlertLeak, State: memwatch.AlertFiring, Fingerprint: print, Culprit: function,
 		Service: in.service.name, Instances: []string{}, Kind: f.kind, Severity: f.severity,
 		Time: memwatch.Milli(in.at), Profiles: []string{},
@@ -227,6 +240,7 @@ func (e *Engine) join(o *open, in *instance) (news bool) {
 func (e *Engine) tell(o *open, at time.Time, isNew, news bool) []Event {
 	if o.alert.Type == memwatch.AlertLeak {
 		o.worst()
+		o.count(o.service)
 		o.resume(e.services[o.alert.Service], at)
 		o.alert.Message = leakMessage(o)
 	}
@@ -237,6 +251,13 @@ func (e *Engine) tell(o *open, at time.Time, isNew, news bool) []Event {
 		o.note(at, memwatch.ActionWorsen, memwatchItself, o.alert.Message)
 	case now < o.told.Rank():
 		o.note(at, memwatch.ActionEase, memwatchItself, o.alert.Message)
+	}
+	if held := o.alert.HeldBack != ""; held != o.toldHeld {
+		if o.toldHeld = held; held {
+			o.note(at, memwatch.ActionHold, memwatchItself, o.alert.HeldBack)
+		} else if o.alert.State == memwatch.AlertFiring {
+			o.note(at, memwatch.ActionRelease, memwatchItself, "it is no longer held back")
+		}
 	}
 	if !news && len(o.log) == 0 && at.Sub(o.toldAt) < e.cfg.UpdateEvery {
 		return nil
@@ -256,7 +277,7 @@ func (o *open) worst() memwatch.Severity {
 		}
 	}
 	if w != nil {
-		o.alert.Severity, o.alert.Verdict = w.finding.severity, w.finding.verdict
+		o.alert.Severity, o.alert.Verdict, o.alert.HeldBack = w.finding.severity, w.finding.verdict, w.finding.held
 		o.alert.HeapUsedMB, o.alert.MemoryGrowthMB = w.finding.heapUsedMB, w.finding.growthMB
 	}
 	return o.alert.Severity

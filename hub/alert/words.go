@@ -33,10 +33,20 @@ func leakMessage(o *open) string {
 	if o.alert.Culprit != "" {
 		fmt.Fprintf(&b, " in %s", o.alert.Culprit)
 	}
-	if n := len(o.alert.Instances); n > 1 {
-		fmt.Fprintf(&b, " on %d instances", n)
-	} else if n == 1 {
+	if o.alert.SinceVersion != "" {
+		fmt.Fprintf(&b, " since %s", o.alert.SinceVersion)
+	}
+	n := o.alert.Leaking
+	if n == 0 {
+		n = len(o.alert.Instances)
+	}
+	switch {
+	case n == 1 && len(o.alert.Instances) == 1:
 		fmt.Fprintf(&b, " on %s", o.alert.Instances[0])
+	case n < o.alert.Replicas:
+		fmt.Fprintf(&b, " on %d of %d instances", n, o.alert.Replicas)
+	default:
+		fmt.Fprintf(&b, " on %d instances", n)
 	}
 	var facts []string
 	v := o.alert.Verdict
@@ -51,6 +61,9 @@ func leakMessage(o *open) string {
 	}
 	if len(facts) > 0 {
 		b.WriteString(": " + strings.Join(facts, ", "))
+	}
+	if o.alert.HeldBack != "" {
+		b.WriteString("; held back: " + o.alert.HeldBack)
 	}
 	return b.String()
 }
