@@ -2,7 +2,7 @@
 # it lacks (Debian packages as root, npm packages, Go modules) and says so.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build ui test quick lint fmt eval bench third-party
+.PHONY: help demo build ui test quick lint fmt eval chaos bench third-party
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ fmt: ## format the Go code
 
 eval: ## compare the detector with the usual rules; writes docs/detection.md
 	go run ./eval
+
+chaos: ## kill, cut, fill and set back everything for some minutes; counts what is lost (0) and doubled (0)
+	go test ./e2e -run '^TestChaos$$' -count=1 -v -timeout 40m -chaos.long
 
 bench: ## measure cost beside peers; writes docs/benchmarks.md
 	go run ./bench

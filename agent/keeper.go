@@ -193,7 +193,37 @@ func (a *agent) keeper() error {
 	a.captures = store
 	a.closers = append(a.closers, store.Close)
 	a.keep = &keeper{store: store, out: a.out}
+	a.keep.offer(a.cfg.Targets, pinned, a.log)
 	return nil
+}
+
+// offeredFor is how long evidence of a leak that is over is offered again.
+const offeredFor = 24 * time.Hour
+
+// offer tells the hub of the evidence of leaks that lies on disk. A crash
+// between saving it and telling, or a hub that was restored from an older
+// backup, would cost it otherwise; one that has it already says so, and no bytes
+// go over the line.
+func (k *keeper) offer(targets []Target, waiting func(path string) bool, log *slog.Logger) {
+	if k == nil || k.out == nil {
+		return
+	}
+	for _, t := range targets {
+		for _, b := range k.store.Bundles(t.Target) {
+			if !incident(b.Role) || !b.Resolved.IsZero() && time.Since(b.Time) > offeredFor {
+				continue
+			}
+			for i := range b.Captures {
+				c := &b.Captures[i]
+				if waiting(c.Path) {
+					continue
+				}
+				if err := k.out.capture(&c.Capture, c.Path); err != nil {
+					log.Error("evidence is not offered to the hub", "file", c.Path, "error", err)
+				}
+			}
+		}
+	}
 }
 
 // over ends the leaks of targets that are not among those watched.

@@ -173,3 +173,29 @@ func TestOnlyARushIsALastGasp(t *testing.T) {
 		}
 	}
 }
+
+// A crash between saving evidence and telling the hub of it must not cost it.
+func TestEvidenceOnDiskIsOfferedAtTheNextStart(t *testing.T) {
+	k := newKept(t)
+	used := 100e6
+	k.src.shape = func(s *memwatch.Sample) {
+		s.Set(memwatch.RSSBytes, used)
+		s.Set(memwatch.LimitBytes, 512e6)
+		used += 60e6
+	}
+	k.steps(t, 8)
+	told := k.sent
+	if len(told) < 2 {
+		t.Fatalf("%d captures of the last gasp", len(told))
+	}
+	k.sent = nil
+	first := true
+	k.keep.offer([]Target{{Target: shop}, {Target: memwatch.Target{Service: "other"}}}, func(string) bool {
+		waits := first // the spool has the first one still
+		first = false
+		return waits
+	}, slog.New(slog.DiscardHandler))
+	if len(k.sent) != len(told)-1 || k.sent[0].ID != told[1].ID {
+		t.Errorf("%d captures are offered, want those %d that do not wait in the spool", len(k.sent), len(told)-1)
+	}
+}

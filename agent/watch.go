@@ -28,6 +28,7 @@ type watch struct {
 	source source
 	det    *detector.Detector
 	guard  scraper.Guard
+	times  times
 	// gc is the GC cycle of the newest heap profile, -1 before the first: until
 	// another completes, there is nothing new to see.
 	gc   float64
@@ -68,6 +69,7 @@ func (w *watch) step(ctx context.Context) (*look, error) {
 	if err != nil {
 		return nil, err
 	}
+	sample.Time = w.times.apart(sample.Time)
 	l := &look{sample: sample, troubles: w.source.Trouble(), was: w.det.State(), profiles: map[memwatch.ProfileKind]*scraper.Profile{}}
 	restarts := w.det.Restarts()
 	w.det.Observe(&sample)

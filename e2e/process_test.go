@@ -52,8 +52,15 @@ type process struct {
 
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, name, args...)
+}
+
+// startWith starts a program with more in its environment.
+func startWith(t *testing.T, env []string, name string, args ...string) *process {
+	t.Helper()
 	p := &process{ended: make(chan struct{}), changed: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(binaries, name), args...)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, in, err := os.Pipe()
 	if err != nil {

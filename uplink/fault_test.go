@@ -164,6 +164,20 @@ func TestShowsItsClientCertificate(t *testing.T) {
 	if subject.Load() != "memwatchd" {
 		t.Errorf("hub saw %v", subject.Load())
 	}
+
+	// Rotated: the next connection shows the new one.
+	cert, key := clientCert(t, "memwatchd-2")
+	for from, to := range map[string]string{cert: cfg.CertFile, key: cfg.KeyFile} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.cut()
+	putReadings(t, sp, 1, 2)
+	e.awaitStats(t, "delivery by another connection", func(s uplink.Stats) bool { return s.Acked == 2 && s.Connects == 2 })
+	if subject.Load() != "memwatchd-2" {
+		t.Errorf("after the rotation the hub saw %v", subject.Load())
+	}
 }
 
 func TestSaysGoodbye(t *testing.T) {
