@@ -50,7 +50,11 @@ type Config struct {
 	Capture  capture.Config `yaml:"capture"`
 	Spool    spool.Config   `yaml:"spool"`
 	Uplink   uplink.Config  `yaml:"uplink"`
-	// Targets are what is watched; without any, one at http://localhost:6060.
+	// TargetURL is what is watched when there are no targets: a sidecar has one.
+	TargetURL string `yaml:"targetUrl" env:"MEMWATCH_TARGET_URL" flag:"target-url" help:"what is watched when the file has no targets"`
+	// TargetLimitBytes is its memory limit; 0 asks its cgroup and runtime.
+	TargetLimitBytes int64 `yaml:"targetLimit" env:"MEMWATCH_TARGET_LIMIT" flag:"target-limit" help:"its memory limit, such as 512MiB; 0 asks its cgroup and runtime"`
+	// Targets are what is watched.
 	Targets []Target `yaml:"targets"`
 }
 
@@ -91,12 +95,9 @@ func Default() Config {
 		Capture:             capture.DefaultConfig(),
 		Spool:               spool.DefaultConfig(),
 		Uplink:              up,
+		TargetURL:           "http://localhost:6060", // the usual port of pprof, beside a sidecar
 	}
 }
-
-// defaultURL is the target of a file that names none: the usual port of pprof,
-// beside a sidecar.
-const defaultURL = "http://localhost:6060"
 
 // Agent is the configuration in the words of the rooms.
 func (c Config) Agent() agent.Config {
@@ -121,7 +122,7 @@ func (c Config) Agent() agent.Config {
 	targets := c.Targets
 	if len(targets) == 0 {
 		t := DefaultTarget()
-		t.URL = defaultURL
+		t.URL, t.LimitBytes = c.TargetURL, c.TargetLimitBytes
 		targets = []Target{t}
 	}
 	for _, t := range targets {

@@ -303,3 +303,23 @@ func write(t *testing.T, doc string) string {
 	}
 	return file
 }
+
+func TestASidecarHasOneTargetFromItsEnvironment(t *testing.T) {
+	env := map[string]string{
+		"MEMWATCH_SERVICE_NAME": "shop", "MEMWATCH_TARGET_URL": "http://localhost:9090/debug", "MEMWATCH_TARGET_LIMIT": "268435456",
+		"MEMWATCH_LISTEN": ":4001", "MEMWATCH_CHECK_INTERVAL": "5s", "MEMWATCH_LEAK_THRESHOLD": "20",
+	}
+	lookup := func(k string) (string, bool) { v, ok := env[k]; return v, ok }
+	cfg, err := Load("", lookup, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := cfg.Agent().Targets
+	if len(targets) != 1 || targets[0].Service != "shop" || targets[0].Scrape.URL != "http://localhost:9090/debug" || targets[0].Scrape.LimitBytes != 256<<20 {
+		t.Errorf("got %+v", targets)
+	}
+	env["MEMWATCH_TARGET_URL"] = "ftp://shop"
+	if _, err := Load("", lookup, nil); err == nil || !strings.Contains(err.Error(), `environment MEMWATCH_TARGET_URL: targetUrl: found "ftp://shop": the scheme "ftp" is not known`) {
+		t.Errorf("a bad URL: %v", err)
+	}
+}

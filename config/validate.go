@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/zupee/memwatch/scraper"
 )
 
 // validate checks what the shape does not show. Each message names the key,
@@ -60,6 +62,12 @@ func isName(s string) bool {
 }
 
 func (l *loader) targets() {
+	if len(l.cfg.Targets) == 0 {
+		if _, err := scraper.ParseURL(l.cfg.TargetURL); err != nil {
+			l.check("targetUrl", false, "found %s", strings.TrimPrefix(err.Error(), "target URL "))
+			return
+		}
+	}
 	named := map[string]string{}
 	for i, t := range l.cfg.Agent().Targets {
 		path := fmt.Sprintf("targets[%d]", i)
