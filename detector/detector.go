@@ -231,7 +231,7 @@ func (d *Detector) ObserveSites(p *memwatch.Sites) {
 		d.stacks.add(t, p)
 		d.verdict = nil
 	case memwatch.GoroutineLeakProfile:
-		d.proof.take(p)
+		d.proof.take(p, d.series[goroutines].found.growth)
 		d.verdict = nil
 	}
 }

@@ -70,7 +70,7 @@ func (d *Detector) gather() (evidence, bool) {
 	watched, blocks := d.watched(&ev.tr)
 	ev.watched = watched >= max(settleSeconds, lifeShare*d.clock.t) && (blocks >= settleBlocks || sites) ||
 		ev.tr.growth >= float64(d.cfg.LeakThresholdBytes) && ev.tr.growth >= ev.tr.first && ev.tr.span >= fastReadings*d.interval
-	if ev.kind == memwatch.KindGoroutine && d.proof.settles(d.series[goroutines].found.growth) {
+	if ev.kind == memwatch.KindGoroutine && d.proof.settles() {
 		ev.watched, ev.beyondLoad, ev.ample = true, true, true
 	}
 	return ev, true

@@ -40,8 +40,7 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 		out = append(out, d.siteGate(ev))
 	}
 	if ev.kind == memwatch.KindGoroutine && d.proof.read {
-		grown := d.series[goroutines].found.growth
-		out = append(out, gate("proof", float64(d.proof.total), ">= %.6g", math.Max(proofLeast, proofShare*grown), d.proof.settles(grown),
+		out = append(out, gate("proof", float64(d.proof.total), ">= %.6g", d.proof.needs(), d.proof.settles(),
 			"%d goroutines wait for what nobody can reach any more, and will never end; no need to watch them", d.proof.total))
 	}
 	horizon := gate("horizon", x.left, "<= %.6g", d.horizon(ev), x.left <= d.horizon(ev),

@@ -12,7 +12,8 @@ import (
 // such a goroutine can never run again.
 type proof struct {
 	read   bool
-	total  int64 // goroutines leaked for good
+	total  int64   // goroutines leaked for good
+	grown  float64 // goroutines that had grown when it was read
 	sites  []memwatch.Site
 	frames []memwatch.Frame
 }
@@ -20,8 +21,9 @@ type proof struct {
 // proofSites bounds what is kept of it.
 const proofSites = 16
 
-func (p *proof) take(in *memwatch.Sites) {
-	*p = proof{read: true, frames: in.Frames}
+// take reads the profile; grown is by how many the goroutines have grown.
+func (p *proof) take(in *memwatch.Sites, grown float64) {
+	*p = proof{read: true, grown: grown, frames: in.Frames}
 	for i := range in.Sites {
 		if s := &in.Sites[i]; wellFormed(s, len(in.Frames)) && s.LiveObjects > 0 {
 			p.total += s.LiveObjects
@@ -41,7 +43,9 @@ const (
 	proofLeast = 10
 )
 
-// settles reports whether the proof covers a growth of so many goroutines.
-func (p *proof) settles(growth float64) bool {
-	return p.total >= proofLeast && float64(p.total) >= proofShare*growth
-}
+// needs is how many lost goroutines settle the growth that there was when the
+// profile was read. It is read once: what has grown since is of the same kind.
+func (p *proof) needs() float64 { return max(proofLeast, proofShare*p.grown) }
+
+// settles reports whether the proof covers the growth.
+func (p *proof) settles() bool { return p.read && float64(p.total) >= p.needs() }

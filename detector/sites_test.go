@@ -270,18 +270,45 @@ func TestProofOfLeakedGoroutinesSettlesIt(t *testing.T) {
 	finiteAll(t, v)
 }
 
+// It is read once, early, and holds for what grows after it.
+func TestAProofHoldsAsTheGrowthGoesOn(t *testing.T) {
+	p := newProcess(DefaultConfig())
+	p.interval = time.Second
+	p.goroutines = line(8)
+	leaking := 0
+	for p.n < 240 { // too short to be called a leak without the proof
+		p.run(1)
+		if p.d.Wants().GoroutineLeak {
+			p.d.ObserveSites(&memwatch.Sites{
+				Kind: memwatch.GoroutineLeakProfile, Time: epoch.Add(time.Duration(p.n) * time.Second), Frames: []memwatch.Frame{{Function: "a.f"}},
+				Sites: []memwatch.Site{{Key: 1, Stack: []uint32{0}, LiveObjects: int64(8 * p.n)}},
+			})
+		}
+		if p.d.State() == memwatch.Leaking {
+			leaking++
+		} else if leaking > 0 {
+			t.Fatalf("reading %d: %s, after it was leaking", p.n, p.d.Verdict().Summary)
+		}
+	}
+	if leaking < 150 {
+		t.Errorf("leaking for %d of 240 readings, want most of them", leaking)
+	}
+}
+
 func TestAFewLostGoroutinesProveNothing(t *testing.T) {
-	var p proof
-	p.take(&memwatch.Sites{Frames: []memwatch.Frame{{Function: "a.f"}}, Sites: []memwatch.Site{{Stack: []uint32{0}, LiveObjects: proofLeast - 1}}})
-	if p.settles(5) {
-		t.Errorf("%d lost goroutines settle it, want %d at least", p.total, proofLeast)
+	for _, c := range []struct {
+		lost  int64
+		grown float64
+		want  bool
+	}{{proofLeast - 1, 5, false}, {proofLeast, 5, true}, {40, 100, false}, {50, 100, true}, {0, 0, false}} {
+		var p proof
+		p.take(&memwatch.Sites{Frames: []memwatch.Frame{{Function: "a.f"}}, Sites: []memwatch.Site{{Stack: []uint32{0}, LiveObjects: c.lost}}}, c.grown)
+		if p.settles() != c.want {
+			t.Errorf("%d lost goroutines settle a growth of %v: %v, want %v", c.lost, c.grown, p.settles(), c.want)
+		}
 	}
-	p.total = 40
-	if p.settles(100) {
-		t.Error("40 lost goroutines settle a growth of 100")
-	}
-	if !p.settles(80) {
-		t.Error("40 lost goroutines do not settle a growth of 80")
+	if (&proof{}).settles() {
+		t.Error("a profile that was never read settles it")
 	}
 }
 

@@ -41,6 +41,31 @@ func TestOnceFindsALeakAndNamesItsFunction(t *testing.T) {
 	}
 }
 
+func TestOnceNamesEachKindOfLeak(t *testing.T) {
+	t.Parallel()
+	for leak, want := range map[string]struct {
+		kind     memwatch.Kind
+		function string
+	}{
+		"goroutine":   {memwatch.KindGoroutine, "main.(*courier).deliver"},
+		"subscribers": {memwatch.KindHeap, "main.(*feed).subscribe"},
+		"slice":       {memwatch.KindHeap, "main.recordAudit"},
+	} {
+		t.Run(leak, func(t *testing.T) {
+			t.Parallel()
+			url := startLeaky(t, "--intensity", "4", "--simulate-leak", leak)
+			status, out, errOut := call(t, "once", "--for", "8s", "--interval", "100ms", url)
+			if status != exitFailed || !strings.Contains(out, ": LEAKING ("+string(want.kind)+",") || errOut != "" {
+				t.Errorf("status %d, want 1 and kind %s:\n%s\n%s", status, want.kind, out, errOut)
+			}
+			_, culprits, _ := strings.Cut(out, "where\n")
+			if first, _, _ := strings.Cut(culprits, "\n"); !strings.Contains(first, want.function) || !strings.Contains(first, "examples/leaky/leaks.go:") {
+				t.Errorf("first of the culprits is %q, want %s\n%s", first, want.function, out)
+			}
+		})
+	}
+}
+
 // firstFunction is the first row below the head of `go tool pprof -top`.
 func firstFunction(top string) string {
 	_, rows, _ := strings.Cut(top, "cum%\n")

@@ -13,6 +13,8 @@ import (
 	"time"
 )
 
+var garbage []byte
+
 func main() {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -23,10 +25,10 @@ func main() {
 	go func() {
 		for range time.Tick(10 * time.Millisecond) {
 			ask()
-			_ = make([]byte, 64<<10) // garbage, so that the GC runs
+			garbage = make([]byte, 256<<10) // so that the GC runs
 		}
 	}()
-	fmt.Fprintln(os.Stderr, http.Serve(ln, nil))
+	fmt.Fprintln(os.Stderr, http.Serve(ln, nil), len(garbage))
 	os.Exit(1)
 }
 
