@@ -23,6 +23,15 @@ type keeper struct {
 // evidenceKinds are the profiles that belong into evidence.
 var evidenceKinds = []memwatch.ProfileKind{memwatch.HeapProfile, memwatch.GoroutineProfile}
 
+// fetched are the profiles to read for evidence of v. The one of leaked
+// goroutines costs the target a GC: it is read where goroutines are the matter.
+func fetched(v *memwatch.Verdict) []memwatch.ProfileKind {
+	if v.Kind == memwatch.KindGoroutine {
+		return append(slices.Clone(evidenceKinds), memwatch.GoroutineLeakProfile)
+	}
+	return evidenceKinds
+}
+
 // look saves what the newest step calls for; v is its verdict, nil when the
 // state is healthy and nothing changed.
 func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdict) {
@@ -45,7 +54,10 @@ func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdi
 	e := capture.Evidence{Target: r.target, Role: role, Time: l.sample.Time, Life: l.sample.Start}
 	if role != memwatch.RoleBaseline {
 		e.Verdict, e.Readings = v, r.history.readings()
-		for _, kind := range evidenceKinds {
+		for _, kind := range fetched(v) {
+			if l.sample.Time.Before(r.watch.off[kind]) {
+				continue // it is not served
+			}
 			if err := r.watch.profile(ctx, l, kind); err != nil && !errors.Is(err, scraper.ErrUnsupported) {
 				r.trouble(err, false)
 			}

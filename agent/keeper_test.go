@@ -11,6 +11,7 @@ import (
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/capture"
 	"github.com/zupee/memwatch/detector"
+	"github.com/zupee/memwatch/scraper"
 	"github.com/zupee/memwatch/spool"
 	"github.com/zupee/memwatch/wire"
 )
@@ -197,5 +198,44 @@ func TestEvidenceOnDiskIsOfferedAtTheNextStart(t *testing.T) {
 	}, slog.New(slog.DiscardHandler))
 	if len(k.sent) != len(told)-1 || k.sent[0].ID != told[1].ID {
 		t.Errorf("%d captures are offered, want those %d that do not wait in the spool", len(k.sent), len(told)-1)
+	}
+}
+
+func TestEvidenceOfLostGoroutinesHasTheProfileThatProvesThem(t *testing.T) {
+	k := newKept(t)
+	k.src.shape = func(s *memwatch.Sample) {
+		n := s.Time.Sub(start).Seconds() / 10
+		s.Set(memwatch.NumGC, n)
+		s.Set(memwatch.TotalAllocBytes, 5e6*n)
+		s.Set(memwatch.Goroutines, 100+20*n)
+		s.Set(memwatch.StackInuseBytes, 1e6+20*8192*n)
+	}
+	k.steps(t, 400)
+	for _, kind := range []memwatch.ProfileKind{memwatch.HeapProfile, memwatch.GoroutineProfile, memwatch.GoroutineLeakProfile} {
+		if n := k.count(memwatch.RoleLeaking, kind); n != 1 {
+			t.Errorf("%d %s profiles in the evidence, want 1 (state %s)", n, kind, k.watch.det.State())
+		}
+	}
+	if n := k.src.count(memwatch.GoroutineLeakProfile); n > 4 {
+		t.Errorf("%d goroutineleak profiles were read: each costs the target a GC", n)
+	}
+}
+
+func TestWhatIsNotServedIsNotAskedForAgainForEvidence(t *testing.T) {
+	k := newKept(t)
+	k.src.profileErr[memwatch.GoroutineLeakProfile] = scraper.ErrUnsupported
+	k.src.shape = func(s *memwatch.Sample) {
+		n := s.Time.Sub(start).Seconds() / 10
+		s.Set(memwatch.NumGC, n)
+		s.Set(memwatch.Goroutines, 100+20*n)
+		s.Set(memwatch.StackInuseBytes, 1e6+20*8192*n)
+	}
+	k.steps(t, 60)
+	asked := k.src.count(memwatch.GoroutineLeakProfile)
+	if n := k.count(memwatch.RoleLeaking, memwatch.GoroutineProfile); n != 1 {
+		t.Fatalf("%d goroutine profiles in the evidence (state %s)", n, k.watch.det.State())
+	}
+	if asked > 3 { // once in five minutes
+		t.Errorf("asked %d times within ten minutes for what is not served", asked)
 	}
 }
