@@ -51,7 +51,7 @@ func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdi
 	if role == "" || !k.store.Due(r.target, role, l.sample.Start, l.sample.Time) {
 		return
 	}
-	e := capture.Evidence{Target: r.target, Role: role, Time: l.sample.Time, Life: l.sample.Start}
+	e := capture.Evidence{Target: r.target, Role: role, Time: l.sample.Time, Life: l.sample.Start, Build: l.build}
 	if role != memwatch.RoleBaseline {
 		e.Verdict, e.Readings = v, r.history.readings()
 		for _, kind := range fetched(v) {

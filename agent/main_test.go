@@ -49,7 +49,8 @@ func (f *fakeSource) Sample(ctx context.Context) (memwatch.Sample, error) {
 	return s, ctx.Err()
 }
 
-func (f *fakeSource) Trouble() []error { return f.trouble }
+func (f *fakeSource) Trouble() []error     { return f.trouble }
+func (f *fakeSource) Build() scraper.Build { return nil }
 
 func (f *fakeSource) Profile(_ context.Context, kind memwatch.ProfileKind) (*scraper.Profile, error) {
 	f.read = append(f.read, kind)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/capture"
+	"github.com/zupee/memwatch/scraper"
 	"github.com/zupee/memwatch/spool"
 	"github.com/zupee/memwatch/uplink"
 )
@@ -63,6 +64,10 @@ func (s *status) fill(n numbers) {
 	own := labels(at...)
 	with := func(name, value string) string { return labels(append(at[:4:4], name, value)...) }
 
+	if len(s.build) > 0 {
+		n.gauge("memwatch_target_info", labels(append(at[:4:4],
+			"version", s.build[scraper.BuildVersion], "revision", s.build[scraper.BuildRevision], "runtime", s.build[scraper.BuildRuntime])...), 1)
+	}
 	n.gauge("memwatch_target_up", own, flag(s.up))
 	n.gauge("memwatch_target_slowed", own, flag(s.slowed))
 	n.counter("memwatch_scrapes_total", own, s.scrapes)

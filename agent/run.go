@@ -116,9 +116,19 @@ func (a *agent) targets() []memwatch.Target {
 	defer a.mu.Unlock()
 	out := make([]memwatch.Target, len(a.runners))
 	for i, r := range a.runners {
-		out[i] = r.of.Target
+		out[i] = r.status.labelled(r.of.Target)
 	}
 	return out
+}
+
+// announce tells the hub of the targets anew.
+func (a *agent) announce() {
+	a.mu.Lock()
+	up := a.uplink
+	a.mu.Unlock()
+	if up != nil {
+		up.Announce()
+	}
 }
 
 // run starts everything and ends it in the opposite order: first the targets,

@@ -26,6 +26,7 @@ type runner struct {
 	status   *status
 	out      *outbox
 	keep     *keeper
+	announce func() // tells the hub of the target anew
 	states   *states
 	log      *slog.Logger
 
@@ -111,6 +112,7 @@ func (r *runner) step(ctx context.Context) {
 	l.rushes = r.gasp.near(&l.sample)
 	r.history.add(&l.sample)
 	r.status.saw(l)
+	r.learn(l.build)
 	r.spare(l)
 
 	v := r.judge(l)
@@ -123,6 +125,20 @@ func (r *runner) step(ctx context.Context) {
 	}
 	r.keep.look(ctx, r, l, v)
 	r.save(l.is != l.was)
+}
+
+// learn says of which version the target is, when that is news.
+func (r *runner) learn(b scraper.Build) {
+	was, news := r.status.learned(b)
+	if !news {
+		return
+	}
+	version := b[scraper.BuildVersion]
+	r.log.Info("target's program", "version", version, "was", was[scraper.BuildVersion],
+		"revision", b[scraper.BuildRevision], "runtime", b[scraper.BuildRuntime])
+	if version != was[scraper.BuildVersion] {
+		r.announce()
+	}
 }
 
 // save keeps what is known of the target on disk: now and then, or at once.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type status struct {
 	captures uint64
 	slowed   bool
 	seen     time.Time
+	build    scraper.Build
 }
 
 func newStatus(t memwatch.Target) *status {
@@ -52,6 +54,31 @@ func (s *status) saw(l *look) {
 	if l.restarted {
 		s.restarts++
 	}
+}
+
+// learned takes what is known of the program; news says whether that changed.
+func (s *status) learned(b scraper.Build) (was scraper.Build, news bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, s.build = s.build, b
+	return was, !maps.Equal(was, b)
+}
+
+// labelled is a target with the version that it runs, unless somebody set one.
+func (s *status) labelled(t memwatch.Target) memwatch.Target {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	version := s.build[scraper.BuildVersion]
+	if _, set := t.Labels[scraper.BuildVersion]; version == "" || set {
+		return t
+	}
+	labels := maps.Clone(t.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[scraper.BuildVersion] = version
+	t.Labels = labels
+	return t
 }
 
 func (s *status) judged(v *memwatch.Verdict) {

@@ -20,6 +20,7 @@ type Target struct {
 type source interface {
 	Sample(ctx context.Context) (memwatch.Sample, error)
 	Trouble() []error
+	Build() scraper.Build
 	Profile(ctx context.Context, kind memwatch.ProfileKind) (*scraper.Profile, error)
 }
 
@@ -49,6 +50,8 @@ type look struct {
 	profiles map[memwatch.ProfileKind]*scraper.Profile
 	// troubles are endpoints that failed while others did not.
 	troubles []error
+	// build is which program the target is.
+	build scraper.Build
 	// was and is are the states before and after.
 	was, is memwatch.State
 	// restarted says that the target is another process than before.
@@ -70,7 +73,7 @@ func (w *watch) step(ctx context.Context) (*look, error) {
 		return nil, err
 	}
 	sample.Time = w.times.apart(sample.Time)
-	l := &look{sample: sample, troubles: w.source.Trouble(), was: w.det.State(), profiles: map[memwatch.ProfileKind]*scraper.Profile{}}
+	l := &look{sample: sample, troubles: w.source.Trouble(), build: w.source.Build(), was: w.det.State(), profiles: map[memwatch.ProfileKind]*scraper.Profile{}}
 	restarts := w.det.Restarts()
 	w.det.Observe(&sample)
 	if l.restarted = w.det.Restarts() > restarts; l.restarted {

@@ -59,7 +59,10 @@ func start(t *testing.T, name string, args ...string) *process {
 func startWith(t *testing.T, env []string, name string, args ...string) *process {
 	t.Helper()
 	p := &process{ended: make(chan struct{}), changed: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(binaries, name), args...)
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(binaries, name)
+	}
+	p.cmd = exec.Command(name, args...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, in, err := os.Pipe()

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -34,12 +35,17 @@ const (
 	maxHeaderBytes = 64 << 10
 	maxRedirects   = 3
 	// keptBuffer is the largest buffer that stays for the next scrape.
-	keptBuffer = 1 << 20
+	keptBuffer = 512 << 10
 )
 
 // bodies are shared between targets: a scrape is short and rare, so that a
 // hundred targets need the buffers of the few that are read at one time.
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// large is the turn of the one answer beyond keptBuffer that may be read at a
+// time: what all targets together can make us hold is that one, however many
+// they are. The deadline of a request bounds how long it is kept.
+var large = make(chan struct{}, 1)
 
 func newClient(cfg Config) (*client, error) {
 	base, err := ParseURL(cfg.URL)
@@ -129,22 +135,24 @@ func (c *client) fetch(ctx context.Context, path string, use func(body []byte, t
 	if resp.ContentLength > c.cfg.MaxBytes {
 		return c.tooLarge(path, "")
 	}
-	buf := bodies.Get().(*bytes.Buffer)
+	buf := bodies.Get().(*[]byte)
 	defer func() {
-		if buf.Cap() <= keptBuffer {
-			buf.Reset()
-			bodies.Put(buf)
+		if cap(*buf) > keptBuffer {
+			*buf = nil
+			runtime.GC() // the next one is to find the room that this one leaves
+			<-large
 		}
+		bodies.Put(buf)
 	}()
-	if err := c.read(buf, resp, path); err != nil {
+	if err := c.read(ctx, buf, resp, path); err != nil {
 		return err
 	}
-	return use(buf.Bytes(), time.Since(start))
+	return use(*buf, time.Since(start))
 }
 
 // read takes in a body, within the cap as sent and, where a server compresses
 // unasked, within the same cap after decompression.
-func (c *client) read(buf *bytes.Buffer, resp *http.Response, path string) error {
+func (c *client) read(ctx context.Context, buf *[]byte, resp *http.Response, path string) error {
 	body := &io.LimitedReader{R: resp.Body, N: c.cfg.MaxBytes + 1}
 	var from io.Reader = body
 	when := ""
@@ -153,9 +161,10 @@ func (c *client) read(buf *bytes.Buffer, resp *http.Response, path string) error
 		if err != nil {
 			return c.fail(path, Corrupt, fmt.Errorf("gunzip: %w", err), "")
 		}
-		from, when = io.LimitReader(zr, c.cfg.MaxBytes+1), " after decompression"
+		from, when = zr, " after decompression"
 	}
-	n, err := buf.ReadFrom(from)
+	err := fill(ctx, buf, from, c.cfg.MaxBytes+1)
+	n := int64(len(*buf))
 	switch {
 	case n > c.cfg.MaxBytes:
 		return c.tooLarge(path, when)
@@ -169,6 +178,46 @@ func (c *client) read(buf *bytes.Buffer, resp *http.Response, path string) error
 		return c.failTransport(path, err)
 	}
 	return nil
+}
+
+// fill reads into buf to the end, or until it holds so many bytes. To be larger
+// than keptBuffer it has to wait for its turn, and keeps it: whoever takes buf
+// back gives the turn back.
+func fill(ctx context.Context, buf *[]byte, from io.Reader, most int64) error {
+	*buf = (*buf)[:0]
+	for int64(len(*buf)) < most {
+		if len(*buf) == cap(*buf) {
+			room := min(2*int64(cap(*buf))+bytes.MinRead, most)
+			if room > keptBuffer && cap(*buf) <= keptBuffer {
+				if cap(*buf) < keptBuffer {
+					room = keptBuffer
+				} else if err := waitTurn(ctx); err != nil {
+					return err
+				}
+			}
+			grown := make([]byte, len(*buf), room)
+			copy(grown, *buf)
+			*buf = grown
+		}
+		n, err := from.Read((*buf)[len(*buf):cap(*buf)])
+		*buf = (*buf)[:len(*buf)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+func waitTurn(ctx context.Context) error {
+	select {
+	case large <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (c *client) tooLarge(path, when string) error {

@@ -59,7 +59,7 @@ type TLS struct {
 
 // DefaultConfig has everything but the URL.
 func DefaultConfig() Config {
-	return Config{Timeout: 10 * time.Second, MaxBytes: 16 << 20}
+	return Config{Timeout: 10 * time.Second, MaxBytes: 8 << 20}
 }
 
 // Validate names the field that is wrong, its value and what is allowed.

@@ -34,8 +34,18 @@ func FuzzVars(f *testing.F) {
 }
 
 func FuzzMetrics(f *testing.F) {
-	fuzzReader(f, readMetrics,
+	read := func(body []byte, s *memwatch.Sample) error {
+		build, err := readMetrics(body, s)
+		for _, word := range build {
+			if !isBuildWord(word) {
+				f.Errorf("build says %q", word)
+			}
+		}
+		return err
+	}
+	fuzzReader(f, read,
 		"go_goroutines 5\n# TYPE go_gc_duration_seconds summary\ngo_gc_duration_seconds{quantile=\"0\"} 1e-5\ngo_gc_duration_seconds_sum 0.1\ngo_gc_duration_seconds_count 9\n",
+		"go_info{version=\"go1.26\"} 1\nnodejs_gc_duration_seconds_count{kind=\"major\"} 3\nx_build_info{a=\"\\\"\",version=\"1\"} 1\n",
 		"process_resident_memory_bytes 1e400\nprocess_start_time_seconds -1\n", "go_goroutines{a=\"\\\"} 1\n",
 		"# TYPE go_gc_duration_seconds gauge\ngo_gc_duration_seconds 1\n", strings.Repeat("a 1\n", 100))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,24 @@ var byMetric = map[string]memwatch.Signal{
 	"go_gc_gogc_percent":               memwatch.GOGCPercent,
 	"go_gc_gomemlimit_bytes":           memwatch.GoMemLimitBytes,
 	"process_resident_memory_bytes":    memwatch.RSSBytes,
+	// Those of runtime/metrics, which client_golang serves on request
+	// (MetricsGC, MetricsScheduler, MetricsMemory) beside or without go_memstats.
+	"go_gc_heap_goal_bytes":                     memwatch.NextGCBytes,
+	"go_gc_cycles_total_gc_cycles_total":        memwatch.NumGC,
+	"go_gc_cycles_forced_gc_cycles_total":       memwatch.NumForcedGC,
+	"go_gc_heap_allocs_bytes_total":             memwatch.TotalAllocBytes,
+	"go_gc_heap_allocs_objects_total":           memwatch.Mallocs,
+	"go_gc_heap_frees_objects_total":            memwatch.Frees,
+	"go_gc_heap_objects_objects":                memwatch.HeapObjects,
+	"go_sched_goroutines_goroutines":            memwatch.Goroutines,
+	"go_memory_classes_heap_objects_bytes":      memwatch.HeapAllocBytes,
+	"go_memory_classes_heap_released_bytes":     memwatch.HeapReleasedBytes,
+	"go_memory_classes_heap_stacks_bytes":       memwatch.StackInuseBytes,
+	"go_memory_classes_profiling_buckets_bytes": memwatch.BuckHashSysBytes,
+	"go_memory_classes_total_bytes":             memwatch.SysBytes,
+	// prom-client of Node.js.
+	"nodejs_gc_duration_seconds_count": memwatch.NumGC,
+	"nodejs_gc_duration_seconds_sum":   memwatch.PauseTotalSeconds,
 	"nodejs_heap_size_used_bytes":      memwatch.HeapAllocBytes,
 	"nodejs_heap_size_total_bytes":     memwatch.HeapSysBytes,
 	"nodejs_external_memory_bytes":     memwatch.ExternalBytes,
@@ -48,6 +67,17 @@ var byMetric = map[string]memwatch.Signal{
 	"jemalloc_active":                  memwatch.HeapInuseBytes,
 	"jemalloc_mapped_bytes":            memwatch.HeapSysBytes,
 	"jemalloc_mapped":                  memwatch.HeapSysBytes,
+}
+
+// summed are metrics of several series of which some are added up, by the value
+// of a label. V8 collects its young generation far more often than the old one:
+// what is left after either is the best that is known of what is alive.
+var summed = map[string]struct {
+	label  string
+	values []string
+}{
+	"nodejs_gc_duration_seconds_count": {"kind", []string{"minor", "major"}},
+	"nodejs_gc_duration_seconds_sum":   {"kind", []string{"minor", "major"}},
 }
 
 // startMetric is the process's start in seconds since 1970.
@@ -64,7 +94,7 @@ const noLimit = float64(1 << 60)
 //
 // A name that comes twice (twice the same, or once for each of several labels)
 // says nothing certain of the whole process: it is left out, and told.
-func readMetrics(body []byte, s *memwatch.Sample) error {
+func readMetrics(body []byte, s *memwatch.Sample) (Build, error) {
 	m := metrics{seen: make(map[string]bool, 40)}
 	series := 0
 	for line := range bytes.Lines(body) {
@@ -73,15 +103,13 @@ func readMetrics(body []byte, s *memwatch.Sample) error {
 			continue
 		}
 		series++
-		if _, wanted := byMetric[string(name)]; wanted || string(name) == startMetric {
-			m.add(string(name), rest)
-		}
+		m.see(name, rest)
 	}
 	switch {
 	case series == 0:
-		return errors.New("no Prometheus text")
+		return nil, errors.New("no Prometheus text")
 	case len(m.seen) == 0:
-		return fmt.Errorf("text of %d Prometheus series, none of which tells memory (go_memstats_*, nodejs_*, jemalloc_*, process_resident_memory_bytes)", series)
+		return nil, fmt.Errorf("text of %d Prometheus series, none of which tells memory (go_memstats_*, nodejs_*, jemalloc_*, process_resident_memory_bytes)", series)
 	}
 	for _, from := range []*memwatch.Sample{&m.found, &m.allocator} {
 		for sig, v := range from.All() {
@@ -91,7 +119,7 @@ func readMetrics(body []byte, s *memwatch.Sample) error {
 	if s.Start.IsZero() && m.start > 0 && m.start < 1e11 {
 		s.Start = time.UnixMilli(int64(m.start * 1000)).UTC()
 	}
-	return m.odd
+	return m.builds.build(), m.odd
 }
 
 // metrics are the wanted ones of one text.
@@ -103,14 +131,39 @@ type metrics struct {
 	start     float64
 	seen      map[string]bool
 	odd       error // the first thing that is wrong
+	builds    builds
 }
 
-func (m *metrics) add(name string, rest []byte) {
+// see takes in a series if it is wanted.
+func (m *metrics) see(name, rest []byte) {
+	if bytes.HasSuffix(name, infoSuffix) {
+		if text := string(name); buildOfMetric[text] != nil || strings.HasSuffix(text, ownBuildInfo) {
+			m.builds.add(text, rest)
+		}
+		return
+	}
+	if _, wanted := byMetric[string(name)]; !wanted && string(name) != startMetric {
+		return
+	}
+	by, sum := summed[string(name)]
+	if !sum {
+		m.add(string(name), "", rest)
+		return
+	}
+	if value := labelValue(rest, by.label); slices.Contains(by.values, value) {
+		m.add(string(name), value, rest)
+	}
+}
+
+var infoSuffix = []byte("_info")
+
+// add takes in a value; part says which one of those that are added up, if any.
+func (m *metrics) add(name, part string, rest []byte) {
 	v, err := metricValue(rest)
-	if m.seen[name] {
+	if m.seen[name+part] {
 		err = errors.New("comes more than once: left out")
 	}
-	m.seen[name] = true
+	m.seen[name+part] = true
 	if err != nil {
 		v = -1 // a negative number is absent, as are NaN and infinity
 		if m.odd == nil {
@@ -118,6 +171,9 @@ func (m *metrics) add(name string, rest []byte) {
 		}
 	}
 	sig := byMetric[name]
+	if had, ok := m.found.Get(sig); ok && part != "" && v >= 0 {
+		v += had
+	}
 	if v >= noLimit && (sig == memwatch.GOGCPercent || sig == memwatch.GoMemLimitBytes) {
 		v = -1 // off
 	}

@@ -24,6 +24,7 @@ type process struct {
 	pid   int
 	start time.Time
 	env   memwatch.Sample // GOGC and GOMEMLIMIT
+	build Build
 }
 
 // claim is what a target says of itself. A port of this machine may belong to a
@@ -69,7 +70,7 @@ func (p *process) use(pid int) {
 	if err != nil {
 		return
 	}
-	*p = process{root: p.root, pid: pid, start: start}
+	*p = process{root: p.root, pid: pid, start: start, build: buildOfFile(p.file(pid, "exe"))}
 	p.readEnv()
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/zupee/memwatch"
@@ -42,17 +44,13 @@ func (s *Scraper) profile(ctx context.Context, kind memwatch.ProfileKind) (*Prof
 		if isHTML(body) {
 			return s.client.fail(path, HTML, errors.New("found a web page, want a pprof profile"), "")
 		}
-		sites, err := s.decoder.Decode(body, kind, at)
+		raw, sites, err := s.decode(body, kind, at)
 		if err != nil {
 			reason := Corrupt
 			if errors.Is(err, pprof.ErrTooLarge) {
 				reason = TooLarge
 			}
 			return s.client.fail(path, reason, err, "")
-		}
-		raw, err := pprof.Convert(bytes.Clone(body))
-		if err != nil {
-			return s.client.fail(path, Corrupt, err, "")
 		}
 		p = &Profile{Raw: raw, Sites: sites, Took: took}
 		return nil
@@ -61,6 +59,21 @@ func (s *Scraper) profile(ctx context.Context, kind memwatch.ProfileKind) (*Prof
 		s.inuse = liveBytes(p.Sites)
 	}
 	return p, err
+}
+
+// decoding is done for one target at a time: a small answer may unpack to much.
+var decoding sync.Mutex
+
+// decode makes a profile of an answer: pprof to keep, and the sites.
+func (s *Scraper) decode(body []byte, kind memwatch.ProfileKind, at time.Time) ([]byte, *memwatch.Sites, error) {
+	decoding.Lock()
+	defer decoding.Unlock()
+	raw, err := pprof.Convert(body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("decode %s profile: %w", kind, err)
+	}
+	sites, err := s.decoder.Decode(raw, kind, at)
+	return bytes.Clone(raw), sites, err
 }
 
 func liveBytes(sites *memwatch.Sites) float64 {

@@ -30,6 +30,8 @@ type Scraper struct {
 	// serve profiles and nothing else.
 	inuse   float64
 	trouble []error
+	// told is what the newest metrics say of the program; build is all that is known.
+	told, build Build
 }
 
 // lookEvery is how long to wait before looking for a process again that could
@@ -108,6 +110,7 @@ func (s *Scraper) fill(ctx context.Context, sample *memwatch.Sample) error {
 	s.system(ctx, sample)
 	s.newLife(sample)
 	s.derive(sample)
+	s.build = s.told.over(s.process.build)
 	return nil
 }
 
@@ -171,6 +174,9 @@ func (s *Scraper) newLife(sample *memwatch.Sample) {
 	case !s.start.IsZero():
 		s.wake()
 		s.inuse, s.settings, s.claim = 0, memwatch.Sample{}, claim{}
+		if s.metrics.spared {
+			s.told = nil
+		}
 	}
 	s.start = sample.Start
 }

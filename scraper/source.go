@@ -138,7 +138,9 @@ func (s *Scraper) readVars(body []byte, sample *memwatch.Sample) error {
 }
 
 func (s *Scraper) readMetrics(body []byte, sample *memwatch.Sample) error {
-	return readMetrics(body, sample)
+	told, err := readMetrics(body, sample)
+	s.told = told
+	return err
 }
 
 // indexPath is net/http/pprof's page that lists the profiles with their counts:

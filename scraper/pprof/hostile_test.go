@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -134,6 +135,11 @@ func TestAStackThatMultipliesByInliningIsCutAtItsBound(t *testing.T) {
 func TestBombsOfTextAreRefused(t *testing.T) {
 	header := "heap profile: 1: 1 [1: 1] @ heap_v2/1\n"
 	refused(t, []byte(header+strings.Repeat("1: 1 [1: 1] @ 0x1\n", maxTextStacks+1)), "stacks of text")
+	var many bytes.Buffer
+	for i := range maxTextAddresses + 1 {
+		fmt.Fprintf(&many, "1: 1 [1: 1] @ 0x%x 0x%x 0x%x\n", 3*i, 3*i+1, 3*i+2)
+	}
+	refused(t, []byte(header+many.String()[:1<<20]), "addresses in text")
 	refused(t, []byte(header+strings.Repeat("# ", maxTextBytes/2)), "bytes of text")
 }
 

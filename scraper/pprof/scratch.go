@@ -11,14 +11,14 @@ import (
 )
 
 // What a profile may measure. A service of 50,000 stacks, which is very large,
-// stays below a third of each; all of them together are some 30 MiB.
+// stays below a half of each; all of them together are some 25 MiB.
 const (
 	// maxPlainBytes and maxFields bound the time: they are read through, never held.
 	maxPlainBytes  = 64 << 20
 	maxFields      = 1 << 21
 	maxFieldBytes  = 64 << 10
-	maxSampleBytes = 12 << 20
-	maxStringBytes = 8 << 20
+	maxSampleBytes = 8 << 20
+	maxStringBytes = 6 << 20
 	maxStrings     = 1 << 18
 	maxLocations   = 1 << 17
 	maxFunctions   = 1 << 17
@@ -99,7 +99,7 @@ var scratches = sync.Pool{New: func() any {
 }}
 
 // keptBytes is what a scratch may hold to be kept for the next profile.
-const keptBytes = 16 << 20
+const keptBytes = 8 << 20
 
 // release gives the scratch back, empty.
 func (s *scratch) release() {

@@ -11,8 +11,9 @@ import (
 // The text formats have to be held while they are converted, and an address of
 // ten bytes becomes an object of a hundred: both are bounded.
 const (
-	maxTextBytes  = 4 << 20
-	maxTextStacks = 1 << 15
+	maxTextBytes     = 4 << 20
+	maxTextStacks    = 1 << 15
+	maxTextAddresses = 1 << 16
 )
 
 var (
@@ -57,6 +58,9 @@ func parseText(raw []byte) (p *profile.Profile, err error) {
 	if n := bytes.Count(raw, []byte("@")); n > maxTextStacks {
 		return nil, fmt.Errorf("%w: %d stacks of text, at most %d are read", ErrTooLarge, n, maxTextStacks)
 	}
+	if !fewAddresses(raw) {
+		return nil, fmt.Errorf("%w: more than %d addresses in text", ErrTooLarge, maxTextAddresses)
+	}
 	if bytes.HasPrefix(raw, jemallocHeader) {
 		if raw, err = asGperftools(raw); err != nil {
 			return nil, err
@@ -67,6 +71,28 @@ func parseText(raw []byte) (p *profile.Profile, err error) {
 	}
 	return p, nil
 }
+
+// fewAddresses counts the different ones.
+func fewAddresses(raw []byte) bool {
+	seen := make(map[uint64]struct{}, 1024)
+	for {
+		at := bytes.Index(raw, []byte("0x"))
+		if at < 0 {
+			return true
+		}
+		raw = raw[at+2:]
+		var v uint64
+		for len(raw) > 0 && isHex(raw[0]) {
+			v = v*31 + uint64(raw[0])
+			raw = raw[1:]
+		}
+		if seen[v] = struct{}{}; len(seen) > maxTextAddresses {
+			return false
+		}
+	}
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
 
 // asGperftools writes jemalloc's text, in which a stack comes before its
 // numbers (and those of all threads, t*, before those of each), as the format
