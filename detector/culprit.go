@@ -2,6 +2,7 @@ package detector
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/zupee/memwatch"
 )
@@ -45,6 +46,9 @@ func (d *Detector) owners() []memwatch.Culprit {
 		for _, g := range table.groups(0, false) {
 			if len(out) == maxCulprits {
 				return out
+			}
+			if table == &d.heap && d.state.ev.kind == memwatch.KindGoroutine && strings.HasPrefix(g.owner, "runtime.") {
+				continue // the goroutines themselves, as the heap profile sees them
 			}
 			if slices.ContainsFunc(out, func(c memwatch.Culprit) bool { return c.Function == g.owner }) {
 				continue

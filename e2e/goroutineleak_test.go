@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,18 +22,7 @@ func TestARealGoroutineLeakProfileIsProof(t *testing.T) {
 		t.Fatalf("build with GOEXPERIMENT=goroutineleakprofile: %v\n%s", err, out)
 	}
 	url := start(t, "abandoned").line(t, `listens on (http://\S+)`)[1]
-	out, err := exec.Command(filepath.Join(binaries, "memwatchd"), "once", "--for", "20s", "--interval", "200ms", "--output", "json", url).Output()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-		t.Fatalf("%v, want exit status 1\n%s", err, out)
-	}
-	var r struct {
-		Targets []struct{ Verdict memwatch.Verdict }
-	}
-	if err := json.Unmarshal(out, &r); err != nil {
-		t.Fatal(err)
-	}
-	v := r.Targets[0].Verdict
+	v := checked(t, url, "20s", "200ms")
 	if v.Kind != memwatch.KindGoroutine || len(v.Culprits) == 0 || v.Culprits[0].Function != "main.reply" || v.Culprits[0].Certainty != memwatch.Certain {
 		t.Errorf("%s, culprits %+v: want goroutine, main.reply for certain", v.Kind, v.Culprits)
 	}
