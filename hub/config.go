@@ -56,7 +56,11 @@ type Presence struct {
 
 // Retention says how long things are kept, and how many.
 type Retention struct {
+	// Readings are kept as they came in for so long; after that two of each minute
+	// until they are older than Minutes, then two of each ten until TenMinutes.
 	Readings        time.Duration `yaml:"readings"`
+	Minutes         time.Duration `yaml:"minutes"`
+	TenMinutes      time.Duration `yaml:"tenMinutes"`
 	Alerts          time.Duration `yaml:"alerts"`   // after they resolved
 	Profiles        time.Duration `yaml:"profiles"` // those of open alerts stay
 	MaxProfiles     int           `yaml:"maxProfiles"`
@@ -69,7 +73,8 @@ func DefaultConfig() Config {
 		Listen: "127.0.0.1:4000", Data: "./memwatch-data",
 		Presence: Presence{Grace: 15 * time.Second, Silence: time.Minute, AlertAfter: time.Minute, ForgetAfter: time.Hour},
 		Retention: Retention{
-			Readings: 48 * time.Hour, Alerts: 180 * 24 * time.Hour, Profiles: 30 * 24 * time.Hour,
+			Readings: 48 * time.Hour, Minutes: 14 * 24 * time.Hour, TenMinutes: 180 * 24 * time.Hour,
+			Alerts: 180 * 24 * time.Hour, Profiles: 30 * 24 * time.Hour,
 			MaxProfiles: 10_000, MaxProfileBytes: 20 << 30,
 		},
 		Ingest: ingest.DefaultConfig(), Live: live.DefaultConfig(), Metrics: Metrics{Instances: 5000},
@@ -94,6 +99,8 @@ func (c Config) Validate() error {
 		{"presence.alertAfter", c.Presence.AlertAfter, time.Millisecond},
 		{"presence.forgetAfter", c.Presence.ForgetAfter, time.Second},
 		{"retention.readings", c.Retention.Readings, time.Minute},
+		{"retention.minutes", c.Retention.Minutes, c.Retention.Readings},
+		{"retention.tenMinutes", c.Retention.TenMinutes, c.Retention.Minutes},
 		{"retention.alerts", c.Retention.Alerts, time.Minute},
 		{"retention.profiles", c.Retention.Profiles, time.Minute},
 	} {

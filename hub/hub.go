@@ -57,7 +57,8 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 	}
 	db, err := store.Open(ctx, store.Config{
 		Path: filepath.Join(cfg.Data, databaseFile), Logger: logger.With("room", "store"),
-		KeepReadings: cfg.Retention.Readings, KeepAlerts: cfg.Retention.Alerts, KeepCaptures: cfg.Retention.Profiles,
+		KeepReadings: cfg.Retention.Readings, KeepMinutes: cfg.Retention.Minutes, KeepTenMinutes: cfg.Retention.TenMinutes,
+		KeepAlerts: cfg.Retention.Alerts, KeepCaptures: cfg.Retention.Profiles,
 		MaxCaptures: cfg.Retention.MaxProfiles, MaxCaptureBytes: cfg.Retention.MaxProfileBytes,
 	})
 	if err != nil {

@@ -153,8 +153,8 @@ func (h *hub) prune(ctx context.Context) error {
 	}
 	_, err = h.blobs.Sweep(ctx, now.Add(-uploadPatience))
 	errs = append(errs, err)
-	if pruned.Chunks+pruned.Alerts+pruned.Captures+pruned.Instances > 0 {
-		h.logger.Info("old data removed", "chunks", pruned.Chunks, "alerts", pruned.Alerts, "profiles", pruned.Captures, "instances", pruned.Instances)
+	if pruned.Chunks+pruned.Rolled+pruned.Alerts+pruned.Captures+pruned.Instances > 0 {
+		h.logger.Info("old data removed", "chunks", pruned.Chunks, "rolled up", pruned.Rolled, "alerts", pruned.Alerts, "profiles", pruned.Captures, "instances", pruned.Instances)
 	}
 	return errors.Join(errs...)
 }

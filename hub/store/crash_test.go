@@ -184,7 +184,7 @@ func TestABrokenFileIsRefusedWithAHint(t *testing.T) {
 		}, store.ErrCorrupt, "restore a backup"},
 		"newer": {func(t *testing.T, path string) {
 			exec1(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
-		}, store.ErrNewer, "it has version 9999 and this memwatch-hub knows up to 2: run the newer memwatch-hub, or restore a backup of before the upgrade"},
+		}, store.ErrNewer, "it has version 9999 and this memwatch-hub knows up to 3: run the newer memwatch-hub, or restore a backup of before the upgrade"},
 		"in use": {func(t *testing.T, path string) {
 			open(t, store.Config{Path: path})
 		}, store.ErrLocked, "stop the other memwatch-hub, or give this one its own --data"},
@@ -228,7 +228,7 @@ func TestADamagedChunkCostsOnlyItself(t *testing.T) {
 
 func TestAFullDatabaseSaysSoAndGoesOnAfterPrune(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, store.Config{MaxBytes: 256 << 10, ChunkReadings: 60, KeepReadings: time.Hour, CommitEvery: time.Nanosecond})
+	s := open(t, store.Config{MaxBytes: 256 << 10, ChunkReadings: 60, KeepReadings: time.Hour, KeepMinutes: time.Hour, KeepTenMinutes: time.Hour, CommitEvery: time.Nanosecond})
 	rng := rand.New(rand.NewPCG(3, 3))
 	noise := func(from, to int) []store.Reading {
 		readings := sequence("a", from, to)

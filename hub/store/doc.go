@@ -21,8 +21,9 @@
 // a caller that waits is also the back-pressure. When one part fails, the others
 // are tried again without it.
 //
-// # Later
+// # Growing old
 //
-// Rolled-up readings (1 min, 10 min) are chunks of the same form in a table of
-// their own, filled when raw chunks are pruned.
+// Prune rolls old chunks up: of each minute, later of each ten minutes, the readings
+// with the least and the greatest main value stay, as chunks of the same form. A
+// query need not know; only a reading's neighbours are fewer.
 package store

@@ -359,7 +359,7 @@ func TestAFailedPartDoesNotHurtItsNeighbours(t *testing.T) {
 
 func TestPruneKeepsToTheRetention(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, store.Config{ChunkReadings: 10, KeepReadings: 10 * time.Hour, KeepAlerts: 5 * time.Hour})
+	s := open(t, store.Config{ChunkReadings: 10, KeepReadings: 10 * time.Hour, KeepMinutes: 10 * time.Hour, KeepTenMinutes: 10 * time.Hour, KeepAlerts: 5 * time.Hour})
 	hour := func(instance string, i int) store.Reading {
 		r := reading(instance, 0)
 		r.Sample.Time = t0.Add(time.Duration(i) * time.Hour)

@@ -18,12 +18,14 @@ const (
 // Pruned says what Prune removed.
 type Pruned struct {
 	Chunks, Alerts, Captures, Instances int
+	// Rolled chunks were made coarser.
+	Rolled int
 	// Blobs are the SHA-256s that no capture has any more; their bytes can go.
 	Blobs []string
 }
 
-// Prune removes what is older than the retention, or more than its bounds, as of
-// now. Captures of open alerts stay. It is to be called every few minutes, and
+// Prune makes coarser, then removes, what is older than the retention, or more than
+// its bounds, as of now. Captures of open alerts stay. It is to be called every few minutes, and
 // gives way to other writers in between; when it fails midway, what it removed
 // stays removed and is told.
 func (s *Store) Prune(ctx context.Context, now time.Time) (Pruned, error) {
@@ -33,7 +35,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (Pruned, error) {
 		run  func(context.Context, time.Time, *Pruned) error
 	}{
 		{"seal old open chunks", s.sealOld},
-		{"readings", s.pruneChunks},
+		{"readings", s.rollUp},
 		{"alerts", s.pruneAlerts},
 		{"captures", s.pruneCaptures},
 		{"instances", s.pruneInstances},
@@ -64,13 +66,6 @@ func (s *Store) sealOld(ctx context.Context, now time.Time, _ *Pruned) error {
 		*m = mark{at: now, journal: t.journal}
 		return nil
 	})
-}
-
-// pruneChunks deletes chunks whose newest reading is too old.
-func (s *Store) pruneChunks(ctx context.Context, now time.Time, p *Pruned) error {
-	n, err := s.deleteSteps(ctx, "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE last < ? ORDER BY last LIMIT ?)", now.Add(-s.cfg.KeepReadings).UnixMilli())
-	p.Chunks = n
-	return err
 }
 
 // pruneAlerts deletes alerts that resolved long ago.

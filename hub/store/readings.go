@@ -56,7 +56,6 @@ func (s *Store) Readings(ctx context.Context, q Query) (series []Series, total i
 	if points <= 0 {
 		points = defaultPoints
 	}
-	points = max(4, min(points, maxAnswer/len(views)))
 	from, to := int64(0), int64(math.MaxInt64)
 	if !q.From.IsZero() {
 		from = q.From.UnixMilli()
@@ -64,6 +63,10 @@ func (s *Store) Readings(ctx context.Context, q Query) (series []Series, total i
 	if !q.To.IsZero() {
 		to = q.To.UnixMilli()
 	}
+	if views, err = s.within(ctx, views, from, to); err != nil {
+		return nil, 0, fmt.Errorf("readings of %s: %w", q.Service, explain(err))
+	}
+	points = max(4, min(points, maxAnswer/max(1, len(views))))
 	for i := range views {
 		out, count, err := s.readings(ctx, &views[i], from, to, points, q.Newest)
 		if err != nil {
@@ -75,6 +78,31 @@ func (s *Store) Readings(ctx context.Context, q Query) (series []Series, total i
 		}
 	}
 	return series, total, nil
+}
+
+// within leaves out the instances that have no reading in the range: a service may
+// have had many that are long gone, and each takes points from the others.
+func (s *Store) within(ctx context.Context, views []view, from, to int64) ([]view, error) {
+	const few = 16
+	if len(views) <= few {
+		return views, nil
+	}
+	var out []view
+	for i := range views {
+		v := &views[i]
+		has := v.count > 0 && v.from <= to && v.to >= from
+		if !has {
+			err := s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM chunks WHERE instance = ? AND first <= ? AND last >= ? AND id <= ?)",
+				v.id, to, from, v.lastChunk).Scan(&has)
+			if err != nil {
+				return nil, err
+			}
+		}
+		if has {
+			out = append(out, *v)
+		}
+	}
+	return out, nil
 }
 
 func (s *Store) readings(ctx context.Context, v *view, from, to int64, points int, newest bool) ([]memwatch.Sample, int, error) {

@@ -41,8 +41,10 @@ var (
 type Config struct {
 	// Path is the database file. Its folder is made if need be.
 	Path string
-	// KeepReadings is how long readings are kept; 48 h.
-	KeepReadings time.Duration
+	// KeepReadings is how long readings are kept as they came in; 48 h. After that
+	// two of each minute are, for KeepMinutes since they came; 14 days. Then two of
+	// each ten minutes, for KeepTenMinutes; 180 days.
+	KeepReadings, KeepMinutes, KeepTenMinutes time.Duration
 	// KeepAlerts is how long alerts are kept after they resolved; 180 days.
 	KeepAlerts time.Duration
 	// KeepCaptures is how long captures are kept that no open alert needs; 30 days.
@@ -64,6 +66,8 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	defaultTo(&c.KeepReadings, 48*time.Hour)
+	defaultTo(&c.KeepMinutes, max(14*24*time.Hour, c.KeepReadings))
+	defaultTo(&c.KeepTenMinutes, max(180*24*time.Hour, c.KeepMinutes))
 	defaultTo(&c.KeepAlerts, 180*24*time.Hour)
 	defaultTo(&c.KeepCaptures, 30*24*time.Hour)
 	defaultTo(&c.MaxCaptures, 10_000)
@@ -93,7 +97,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("store: ChunkReadings is %d: want 1 to %d", c.ChunkReadings, chunk.MaxReadings/2)
 	}
 	for name, v := range map[string]int64{
-		"KeepReadings": int64(c.KeepReadings), "KeepAlerts": int64(c.KeepAlerts), "KeepCaptures": int64(c.KeepCaptures),
+		"KeepReadings": int64(c.KeepReadings), "KeepMinutes": int64(c.KeepMinutes), "KeepTenMinutes": int64(c.KeepTenMinutes),
+		"KeepAlerts": int64(c.KeepAlerts), "KeepCaptures": int64(c.KeepCaptures),
 		"MaxCaptures": int64(c.MaxCaptures), "MaxCaptureBytes": c.MaxCaptureBytes, "MaxBytes": c.MaxBytes, "CommitEvery": int64(c.CommitEvery),
 	} {
 		if v < 0 {
