@@ -102,11 +102,24 @@ func (e *Engine) Decide(d memwatch.Decision, at time.Time) ([]Event, error) {
 	case memwatch.ActionResolve:
 		mark.Until = memwatch.Milli(at.Add(dismissedFor))
 		a.Dismissed = mark
+		if a.Type == memwatch.AlertDisconnect {
+			o.excuse()
+		}
 		return []Event{e.resolve(o, at, d.Who, resolvedMessage(o, "resolved by "+because(&d)))}, nil
 	}
 	o.note(at, d.Action, d.Who, because(&d))
 	e.services[a.Service].mark(a)
 	return e.tell(o, at, false, true), nil
+}
+
+// excuse keeps a disconnect alert's instances out of the next one, until they have
+// been heard of again.
+func (o *open) excuse() {
+	for name := range o.members {
+		if in := o.service.instances[name]; in != nil {
+			in.excused = !in.connected
+		}
+	}
 }
 
 func because(d *memwatch.Decision) string {

@@ -187,3 +187,33 @@ func TestBadDecisionsAreRefusedByName(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestAResolvedDisconnectIsToldAgainOnlyForANewAbsence(t *testing.T) {
+	b := start(t)
+	b.back("a")
+	b.back("b")
+	b.away("a", "")
+	a := b.one(b.tick(time.Minute), true, fires)
+	b.decide(a.ID, memwatch.ActionResolve, 0)
+	b.none(b.tick(30 * time.Minute))
+	b.away("b", "")
+	if again := b.one(b.tick(time.Minute), true, fires); again.ID == a.ID || len(again.Instances) != 1 || again.Instances[0] != "b" {
+		t.Errorf("%+v", again)
+	}
+	b.one(b.back("a"), false, fires)
+	b.away("a", "")
+	b.one(b.tick(time.Minute), false, fires)
+}
+
+func TestASilencedDisconnectStaysSilencedWhenItComesBack(t *testing.T) {
+	b := start(t)
+	b.back("a")
+	b.away("a", "")
+	a := b.one(b.tick(time.Minute), true, fires)
+	b.decide(a.ID, memwatch.ActionSilence, time.Hour)
+	b.one(b.back("a"), false, resolved)
+	b.away("a", "")
+	if a = b.one(b.tick(time.Minute), true, fires); a.Silenced == nil {
+		t.Errorf("%+v", a)
+	}
+}

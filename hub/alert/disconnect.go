@@ -38,7 +38,7 @@ func (e *Engine) Status(s Status) []Event {
 	if !in.connected {
 		in.service.connected++
 	}
-	in.connected, in.reason = true, ""
+	in.connected, in.reason, in.excused = true, "", false
 	delete(e.away, in)
 	o := in.service.disconnect()
 	if o == nil {
@@ -89,7 +89,7 @@ func (e *Engine) Tick(at time.Time) []Event {
 // missing reports whether an instance that is away is not in an alert yet.
 func (in *instance) missing() bool {
 	o := in.service.disconnect()
-	return o == nil || o.members[in.name] == nil || o.members[in.name].recovered
+	return !in.excused && (o == nil || o.members[in.name] == nil || o.members[in.name].recovered)
 }
 
 // disconnected enters instances that are away into their service's alert, firing
@@ -99,11 +99,16 @@ func (e *Engine) disconnected(sv *service, missing []*instance, at time.Time) []
 	isNew := o == nil
 	if isNew {
 		print := digest("disconnect", sv.name)
+		if holds(sv.marks[print].dismissed, at) {
+			return nil
+		}
 		o = &open{service: sv, members: map[string]*member{}, alert: memwatch.Alert{
 			ID: alertID(at, print), Type: memwatch.AlertDisconnect, State: memwatch.AlertFiring, Fingerprint: print,
 			Service: sv.name, Instances: []string{}, Time: memwatch.Milli(at), Profiles: []string{},
 		}}
 		sv.open = append(sv.open, o)
+		sv.inherit(&o.alert, at)
+		sv.mark(&o.alert)
 	}
 	for _, in := range missing {
 		o.members[in.name] = &member{}

@@ -51,6 +51,7 @@ type instance struct {
 	connected bool
 	awaySince time.Time
 	reason    string
+	excused   bool               // somebody resolved the alert about its being away
 	captures  []memwatch.Capture // the newest baseline of each kind and what followed
 }
 

@@ -37,7 +37,7 @@ var address = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"']+`)
 
 // send implements sender. What went wrong is not told apart by these services'
 // errors, so that all is tried again.
-func (c *chat) send(_ context.Context, _ string, messages []Message) (retryable bool, err error) {
+func (c *chat) send(ctx context.Context, _ string, messages []Message) (retryable bool, err error) {
 	params := types.Params{}
 	if c.scheme == "smtp" {
 		params["subject"] = "memwatch: " + messages[0].Alert.Service
@@ -45,10 +45,15 @@ func (c *chat) send(_ context.Context, _ string, messages []Message) (retryable 
 			params["subject"] = fmt.Sprintf("memwatch: %d alerts", n)
 		}
 	}
-	for _, err := range c.router.Send(text(messages), &params) {
-		if err != nil {
+	done := make(chan []error, 1)
+	go func() { done <- c.router.Send(text(messages), &params) }() // it ends within sendTimeout
+	select {
+	case errs := <-done:
+		if err := errors.Join(errs...); err != nil {
 			return true, fmt.Errorf("%s: %s", c.scheme, address.ReplaceAllString(err.Error(), "(address hidden)"))
 		}
+		return false, nil
+	case <-ctx.Done():
+		return true, fmt.Errorf("%s: %w", c.scheme, ctx.Err())
 	}
-	return false, nil
 }

@@ -15,6 +15,8 @@ const (
 	// retryFirst and retryMost bound the time between two tries.
 	retryFirst = 2 * time.Second
 	retryMost  = 5 * time.Minute
+	// stopGrace is how long a try may take after the hub was told to stop.
+	stopGrace = 2 * time.Second
 	// giveUpAfter is how long after its end an alert's end is tried to be told.
 	giveUpAfter = 24 * time.Hour
 )
@@ -50,9 +52,12 @@ func (c *channel) send(ctx context.Context, items []*item) {
 }
 
 func (c *channel) try(ctx context.Context, id string, messages []Message) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
-	return c.sender.send(ctx, id, messages)
+	// A hub that stops lets a try come to its end for a while: what was sent, and
+	// not recorded, would be sent again.
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })()
+	return c.sender.send(sending, id, messages)
 }
 
 // failed records a try that is to be repeated.
