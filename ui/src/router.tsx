@@ -48,13 +48,17 @@ export function useQuery(): [URLSearchParams, (change: Record<string, string | u
 
 type LinkProps = AnchorHTMLAttributes<HTMLAnchorElement> & { to: string };
 
-/** A link within the page; with a modifier key it is the browser's as usual. */
+/** Goes to a link of the page within it; with a modifier key it is the browser's as usual. */
+export function followLink(event: MouseEvent, to: string): void {
+  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  navigate(to);
+}
+
 export function Link({ to, onClick, ...rest }: LinkProps) {
   const click = (event: MouseEvent<HTMLAnchorElement>) => {
     onClick?.(event);
-    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-    event.preventDefault();
-    navigate(to);
+    followLink(event, to);
   };
   return <a {...rest} href={to} onClick={click} />;
 }

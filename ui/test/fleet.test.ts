@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { conditionOf, serviceCondition, staleAfterMs, worstInstance } from '../src/model/condition.ts';
-import { countConditions, documentTitle, headline, heldOrder, matches, sortFleet, worstCondition, worstService } from '../src/model/fleet.ts';
+import { countConditions, documentTitle, everything, headline, heldOrder, kindsOf, labelsOf, matches, sortFleet, worstCondition, worstService } from '../src/model/fleet.ts';
 import { instance, leak, now, service, update, verdict } from './make.ts';
 
 const suspect = verdict({ state: 'suspect', kind: 'heap' });
@@ -54,11 +54,31 @@ describe('the filter', () => {
   const shop = service('shop', { verdict: leak(), labels: { namespace: 'prod' } });
   it.each([
     ['', true], ['shop', true], ['SHOP cache.go', true], ['namespace=prod', true], ['cart put', true], ['shop absent', false],
-  ])('%s', (text, found) => expect(matches(shop, { text, state: 'all' }, now)).toBe(found));
+  ])('%s', (text, found) => expect(matches(shop, { ...everything, text }, now)).toBe(found));
 
   it('asks for the state as well', () => {
-    expect(matches(shop, { text: '', state: 'leaking' }, now)).toBe(true);
-    expect(matches(shop, { text: '', state: 'healthy' }, now)).toBe(false);
+    expect(matches(shop, { ...everything, state: 'leaking' }, now)).toBe(true);
+    expect(matches(shop, { ...everything, state: 'healthy' }, now)).toBe(false);
+  });
+
+  it('asks for what grows, and a healthy one grows nothing', () => {
+    expect(matches(shop, { ...everything, kind: 'heap' }, now)).toBe(true);
+    expect(matches(shop, { ...everything, kind: 'goroutine' }, now)).toBe(false);
+    expect(matches(service('ok', { verdict: verdict({ kind: 'heap' }) }), { ...everything, kind: 'heap' }, now)).toBe(false);
+    expect(kindsOf([shop, service('ok')])).toEqual(['heap']);
+  });
+
+  it('asks for a label, of the service or of an instance', () => {
+    const pod = service('pod', { instances: [instance({ labels: { zone: 'a' } })] });
+    expect(matches(shop, { ...everything, label: 'namespace=prod' }, now)).toBe(true);
+    expect(matches(shop, { ...everything, label: 'namespace=pro' }, now)).toBe(false);
+    expect(matches(pod, { ...everything, label: 'zone=a' }, now)).toBe(true);
+  });
+
+  it('offers labels that tell services apart', () => {
+    const named = (name: string, labels: Record<string, string>) => service(name, { labels });
+    const offered = labelsOf([named('a', { zone: 'z10', os: 'linux' }), named('b', { zone: 'z9', os: 'linux' }), ...Array.from({ length: 70 }, (_, i) => named(`s${i}`, { pod: `p${i}` }))]);
+    expect([...offered]).toEqual([['zone', ['zone=z9', 'zone=z10']]]);
   });
 });
 

@@ -108,11 +108,14 @@ export function FlameGraph({ layout, diff, found, format, label, around }: Flame
   );
 }
 
+/** The whole is nobody; around a function, the whole is that function. */
+const nameOf = (box: Box) => (box.parent < 0 && box.name === 'root' ? 'all' : shortFunction(box.name));
+
 function Info({ box, layout, diff, format }: { box: Box; layout: Layout; diff: boolean; format: (value: number) => string }) {
   const whole = layout.boxes[0];
   return (
     <>
-      <code title={box.name}>{box.parent < 0 ? 'all' : shortFunction(box.name)}</code>
+      <code title={box.name}>{nameOf(box)}</code>
       <span className="muted">{place(box.file, box.line)}</span>
       <span><b>{format(box.value)}</b>{whole && whole.value > 0 && <span className="muted"> {percent(box.value / whole.value)}</span>}</span>
       {diff && <span><b data-grew={box.value >= box.base}>{signed(box.value - box.base, format)}</b> <span className="muted">was {format(box.base)}</span></span>}
@@ -175,7 +178,7 @@ function drawBox(ctx: CanvasRenderingContext2D, scene: Scene, colors: Palette, b
   ctx.globalAlpha = dim ? 0.75 : 1;
   ctx.fillStyle = scene.diff ? colors.text : colors.flameText;
   if (dim) ctx.fillStyle = colors.text;
-  ctx.fillText(fitted(ctx, box.parent < 0 ? 'all' : shortFunction(box.name), right - left - 12), left + 6, y + rowHeight / 2 + 0.5);
+  ctx.fillText(fitted(ctx, nameOf(box), right - left - 12), left + 6, y + rowHeight / 2 + 0.5);
 }
 
 /** As much of the text as fits, by a first guess from the mean letter's width. */

@@ -12,7 +12,7 @@ const read: Record<Column, (row: TopRow) => number> = {
   grewTotal: (r) => r.total - r.baseTotal,
 };
 const columnWord: Record<Column, string> = { self: 'Itself', total: 'With callees', grewSelf: 'Grew itself', grewTotal: 'Grew with callees' };
-const few = 25;
+const few = 12;
 
 export interface TopProps {
   rows: TopRow[];

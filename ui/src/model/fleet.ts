@@ -1,31 +1,79 @@
 // The fleet page's questions, answered by pure functions: is anything wrong,
 // where, how bad, what now.
-import type { Service } from '../api/types.ts';
-import { compareVerdicts, conditions, rankOf, serviceCondition, type Condition } from './condition.ts';
+import type { Kind, Service } from '../api/types.ts';
+import { compareVerdicts, conditions, rankOf, serviceCondition, showsGrowth, type Condition } from './condition.ts';
 import { duration, growth, place, plural, shortFunction } from './format.ts';
+
+const byName = new Intl.Collator('en', { numeric: true });
+
+export type FleetKind = Exclude<Kind, 'none'> | 'all';
 
 export interface FleetFilter {
   text: string;
   state: Condition | 'all';
+  kind: FleetKind;
+  /** "key=value", or "" for any. */
+  label: string;
 }
+
+export const everything: FleetFilter = { text: '', state: 'all', kind: 'all', label: '' };
 
 /** Every word of the text must be found in the name, an instance, a label or a culprit. */
 export function matches(service: Service, filter: FleetFilter, now: number): boolean {
   if (filter.state !== 'all' && serviceCondition(service, now) !== filter.state) return false;
+  if (filter.kind !== 'all' && kindOf(service) !== filter.kind) return false;
+  if (filter.label && !allLabels(service).includes(filter.label)) return false;
   const wanted = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
   if (wanted.length === 0) return true;
   const hay = searchable(service);
   return wanted.every((word) => hay.includes(word));
 }
 
-function searchable(service: Service): string {
-  const labels = Object.entries(service.labels ?? {}).map(([key, value]) => `${key}=${value}`);
-  const instances = (service.instances ?? []).map((i) => i.name);
-  const culprits = (service.verdict?.culprits ?? []).map((c) => `${c.function} ${c.file}`);
-  return [service.name, service.verdict?.kind ?? '', ...labels, ...instances, ...culprits].join('\n').toLowerCase();
+/** What grows, where something does. */
+function kindOf(service: Service): Kind {
+  return showsGrowth(service.verdict) ? service.verdict.kind : 'none';
 }
 
-const byName = new Intl.Collator('en', { numeric: true });
+/** The service's labels and those of its instances. */
+function allLabels(service: Service): string[] {
+  const sets = [service.labels, ...(service.instances ?? []).map((i) => i.labels)];
+  return sets.flatMap((labels) => Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`));
+}
+
+/** The kinds of growth there are. */
+export function kindsOf(services: readonly Service[]): Exclude<Kind, 'none'>[] {
+  const present = new Set(services.map(kindOf));
+  return (['heap', 'goroutine', 'offheap', 'fragmentation'] as const).filter((kind) => present.has(kind));
+}
+
+/** A label with more values than this names single instances: no help in choosing. */
+const mostValues = 60;
+
+/** The labels to choose from, as "key=value" by key. */
+export function labelsOf(services: readonly Service[]): Map<string, string[]> {
+  const byKey = new Map<string, Set<string>>();
+  for (const label of services.flatMap(allLabels)) {
+    const key = label.slice(0, label.indexOf('='));
+    byKey.set(key, (byKey.get(key) ?? new Set()).add(label));
+  }
+  const chosen = [...byKey].filter(([, values]) => values.size > 1 && values.size <= mostValues).sort(([a], [b]) => byName.compare(a, b));
+  return new Map(chosen.map(([key, values]) => [key, [...values].sort(byName.compare)]));
+}
+
+/** A service's text lives as long as the service does unchanged: of thousands, few change in a frame. */
+const texts = new WeakMap<Service, string>();
+
+function searchable(service: Service): string {
+  let text = texts.get(service);
+  if (text === undefined) texts.set(service, (text = textOf(service)));
+  return text;
+}
+
+function textOf(service: Service): string {
+  const instances = (service.instances ?? []).map((i) => i.name);
+  const culprits = (service.verdict?.culprits ?? []).map((c) => `${c.function} ${c.file}`);
+  return [service.name, service.verdict?.kind ?? '', ...allLabels(service), ...instances, ...culprits].join('\n').toLowerCase();
+}
 
 /** Worst first; equals by severity, then by time to limit, growth and name. */
 export function sortFleet(services: readonly Service[], now: number): Service[] {

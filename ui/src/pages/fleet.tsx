@@ -6,11 +6,13 @@ import { FirstRun } from '../components/firstrun.tsx';
 import { StateIcon } from '../components/icons.tsx';
 import { useWindow } from '../components/window.ts';
 import { useLive, useMedia, useNow, useStore } from '../live/hooks.ts';
-import { conditions, conditionWord, serviceCondition, showsGrowth, type Condition } from '../model/condition.ts';
-import { countConditions, headline, heldOrder, matches, sortFleet, type Counts, type FleetFilter } from '../model/fleet.ts';
-import { bytes, count, duration, growth, growthRange, place, plural, shortFunction } from '../model/format.ts';
+import { conditions, serviceCondition, showsGrowth, type Condition } from '../model/condition.ts';
+import { countConditions, headline, heldOrder, matches, sortFleet, type FleetFilter } from '../model/fleet.ts';
+import { bytes, duration, growth, growthRange, place, plural, shortFunction } from '../model/format.ts';
 import { timeLeft } from '../model/story.ts';
 import { Link, paths, useQuery } from '../router.tsx';
+import { asKind, MoreFilters, StateFilter, ViewChoice } from './fleetfilters.tsx';
+import { FleetGrid } from './fleetgrid.tsx';
 
 export function Fleet() {
   const live = useLive();
@@ -34,11 +36,17 @@ export function Fleet() {
 }
 
 function Loaded({ services, now }: { services: ReadonlyMap<string, Service>; now: number }) {
-  const all = useMemo(() => [...services.values()], [services]);
+  const order = useRef<string[]>([]);
+  // In the order of the last time, which is nearly sorted: thousands are put in order within a frame.
+  const all = useMemo(() => heldOrder(order.current, [...services.keys()]).map((name) => services.get(name)).filter((s) => s !== undefined), [services]);
   const [query, setQuery] = useQuery();
-  const [text, state] = [query.get('q') ?? '', asCondition(query.get('state'))];
-  const filter = useMemo<FleetFilter>(() => ({ text, state }), [text, state]);
+  const [text, state, kind, label] = [query.get('q') ?? '', asCondition(query.get('state')), asKind(query.get('kind')), query.get('label') ?? ''];
+  const filter = useMemo<FleetFilter>(() => ({ text, state, kind, label }), [text, state, kind, label]);
+  const grid = query.get('view') === 'grid';
   const sorted = useMemo(() => sortFleet(all, now), [all, now]);
+  useEffect(() => {
+    order.current = sorted.map((s) => s.name);
+  }, [sorted]);
   const wanted = useMemo(() => sorted.filter((s) => matches(s, filter, now)).map((s) => s.name), [sorted, filter, now]);
   const counts = useMemo(() => countConditions(all, now), [all, now]);
   return (
@@ -47,16 +55,22 @@ function Loaded({ services, now }: { services: ReadonlyMap<string, Service>; now
       <div className="toolbar">
         <Search value={filter.text} onChange={(q) => setQuery({ q })} label="Search services, functions, labels" />
         <StateFilter counts={counts} total={all.length} chosen={filter.state} choose={(state) => setQuery({ state: state === 'all' ? undefined : state })} />
+        <div className="filters">
+          <MoreFilters services={all} filter={filter} set={setQuery} />
+          <ViewChoice grid={grid} choose={(grid) => setQuery({ view: grid ? 'grid' : undefined })} />
+        </div>
       </div>
       {wanted.length === 0 ? (
         <div className="card">
           <Notice title="No service matches" state="none">
-            <p>{plural(all.length, 'service is', 'services are')} watched; none fits the search and the state.</p>
-            <button type="button" className="button" onClick={() => setQuery({ q: undefined, state: undefined })}>Show all</button>
+            <p>{plural(all.length, 'service is', 'services are')} watched; none fits the search and the filters.</p>
+            <button type="button" className="button" onClick={() => setQuery({ q: undefined, state: undefined, kind: undefined, label: undefined })}>Show all</button>
           </Notice>
         </div>
+      ) : grid ? (
+        <FleetGrid services={services} names={wanted} now={now} />
       ) : (
-        <List services={services} wanted={wanted} now={now} filterKey={`${filter.text}\n${filter.state}`} />
+        <List services={services} wanted={wanted} now={now} filterKey={[text, state, kind, label].join('\n')} />
       )}
     </>
   );
@@ -75,27 +89,6 @@ function Hero({ services, now }: { services: Service[]; now: number }) {
         {next}
         {service && <Link to={paths.service(service)} aria-label={`See why: ${service}`}>See why →</Link>}
       </p>
-    </div>
-  );
-}
-
-interface StateFilterProps {
-  counts: Counts;
-  total: number;
-  chosen: Condition | 'all';
-  choose: (state: Condition | 'all') => void;
-}
-
-function StateFilter({ counts, total, chosen, choose }: StateFilterProps) {
-  return (
-    <div className="chips scroll" role="group" aria-label="Filter by state">
-      <button type="button" className="chip" aria-pressed={chosen === 'all'} onClick={() => choose('all')}>All <b>{count(total)}</b></button>
-      {conditions.filter((c) => counts[c] > 0 || c === chosen).map((c) => (
-        <button key={c} type="button" className="chip" aria-pressed={chosen === c} onClick={() => choose(chosen === c ? 'all' : c)}>
-          <span className="state" data-tone={c}><StateIcon state={c} size={14} /></span>
-          {conditionWord[c]} <b>{count(counts[c])}</b>
-        </button>
-      ))}
     </div>
   );
 }
