@@ -59,12 +59,20 @@ test('the demo shows the leaking service, its function and its profile', async (
   await assertAccessible(page, 'fleet');
   await shoot(page, 'demo-fleet');
   await keepScreen(page, 'fleet');
-  await page.getByRole('link', { name: new RegExp(leaking.name) }).first().click();
+  await page.getByRole('link', { name: leaking.name, exact: true }).click(); // the first click
+  await page.getByRole('heading', { name: 'Where it grows' }).waitFor();
   await page.getByText(short, { exact: false }).first().waitFor();
   await page.locator('canvas').first().waitFor();
   await assertAccessible(page, 'service');
   await shoot(page, 'demo-service');
   await keepScreen(page, 'service');
+
+  // The second click ends at the function itself: its line in the stack, the
+  // flame graph of what grew, and the table that it leads.
+  await page.getByRole('link', { name: 'Open the alert' }).click();
+  await page.getByRole('heading', { name: /What grew: \+/ }).waitFor();
+  assert.ok((await page.locator('.stack-list [data-own=true]').first().innerText()).includes(culprit.function));
+  await page.locator('canvas[aria-roledescription="flame graph"]').waitFor();
 
   // One alert for the leak, and its evidence opens in go tool pprof.
   const { alerts } = await getJSON(`${base}/api/alerts?service=${leaking.name}`);
@@ -79,13 +87,21 @@ test('the demo shows the leaking service, its function and its profile', async (
   const top = stdout.split('\n').filter((line) => /\d+%/.test(line) && !/Showing|Dropped/.test(line))[0];
   assert.ok(top?.includes(culprit.leaf) || top?.includes(culprit.function), `top of the diff is the culprit:\n${stdout}`);
 
+  const around = `fn=${encodeURIComponent(culprit.function)}`;
   for (const [name, where] of [
+    ['fleet', '/'],
+    ['grid', '/?view=grid'],
+    ['nothing', '/?q=no-such-service'],
+    ['service', `/services/${leaking.name}`],
     ['alerts', '/alerts'],
     ['alert', `/alerts/${alerts.find((a) => a.type === 'leak').id}`],
     ['profiles', '/profiles'],
     ['profile', `/profiles/${proof.id}`],
     ['diff', `/profiles/${proof.id}?base=${proof.baseId}`],
+    ['inverted', `/profiles/${proof.id}?base=${proof.baseId}&view=inverted`],
+    ['around', `/profiles/${proof.id}?base=${proof.baseId}&${around}`],
     ['hub', '/hub'],
+    ['lost', '/no/such/page'],
   ]) {
     for (const [look, size] of [
       ['desktop-light', { width: 1440, height: 900, colorScheme: 'light' }],

@@ -81,6 +81,9 @@ test('a version-0 session shows in REST and in the page, and survives kill -9', 
   await shoot(page, 'v0-fleet');
 
   await hub.stop('SIGKILL');
+  await page.getByText('Disconnected from the hub.').waitFor();
+  assert.match(await page.title(), /^\(offline\)/);
+  assert.ok(await page.getByText('orders-node').first().isVisible(), 'what was known stays');
   agent.terminate();
   hub = serve(port);
   await hub.line(listening);

@@ -84,7 +84,7 @@ export const capture = obj({
   id: str,
   service: str,
   instance: str,
-  kind: oneOf('heap', 'goroutine', 'goroutineleak'),
+  kind: oneOf('heap', 'goroutine', 'goroutineleak', 'other'),
   role: oneOf('baseline', 'suspect', 'leaking', 'lastgasp', 'upload'),
   timestamp: millis,
   filename: str,
@@ -180,8 +180,8 @@ export const service = obj({
 });
 
 export const serviceMetrics = obj({ service: str, metrics: nullable(list(metrics)), total: num });
-export const alerts = obj({ alerts: nullable(list(alert)), total: num });
-export const profiles = obj({ profiles: nullable(list(capture)), total: num });
+export const alerts = obj({ alerts: nullable(list(alert)), total: num, next: opt(str) });
+export const profiles = obj({ profiles: nullable(list(capture)), total: num, next: opt(str) });
 
 export const stats = obj({
   totalServices: num,

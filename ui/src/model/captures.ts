@@ -17,7 +17,7 @@ export const roleMeaning: Record<Capture['role'], string> = {
   upload: 'brought by a person',
 };
 
-export const profileWord: Record<Capture['kind'], string> = { heap: 'Heap', goroutine: 'Goroutines', goroutineleak: 'Leaked goroutines' };
+export const profileWord: Record<Capture['kind'], string> = { heap: 'Heap', goroutine: 'Goroutines', goroutineleak: 'Leaked goroutines', other: 'Other' };
 
 /** Profiles that may be compared with this one: the same service and kind, older or newer. */
 export function comparable(profile: Capture, all: readonly Capture[]): Capture[] {

@@ -1,12 +1,13 @@
 // One alert: the story first, then what grew, the stack, and the evidence.
 import { lazy, Suspense } from 'react';
 import { hub, profileURL } from '../api/client.ts';
-import type { Alert, Capture } from '../api/types.ts';
+import type { Alert, Capture, Delivery, Mark } from '../api/types.ts';
 import { CopyButton, Failure, Loading, SeverityTag, When } from '../components/basics.tsx';
 import { Evidence } from '../components/evidence.tsx';
 import { StateIcon } from '../components/icons.tsx';
 import { Facts, Gates, Stack } from '../components/verdict.tsx';
 import { useAnswer, useLive, useNow } from '../live/hooks.ts';
+import type { Condition } from '../model/condition.ts';
 import { bytes, clock, duration, exact, percent, place, plural, shortFunction } from '../model/format.ts';
 import { evidenceOrder } from '../model/captures.ts';
 import { pprofLine } from '../model/pprof.ts';
@@ -35,7 +36,7 @@ export function AlertPage({ id }: { id: string }) {
       <EvidenceCard alert={alert} captures={ordered} error={captures.error} retry={captures.reload} now={now} />
       <div className="split">
         {alert.verdict && <section className="card" data-tone={alertTone(alert)}><header><h2>Why it fired</h2></header><div className="card-body"><Gates gates={alert.verdict.gates ?? []} /></div></section>}
-        <section className="card"><header><h2>Its life</h2></header><div className="card-body"><Life alert={alert} now={now} /></div></section>
+        <section className="card"><header><h2>Its life</h2></header><div className="card-body stack loose"><Life alert={alert} now={now} /><Told deliveries={alert.deliveries ?? []} now={now} /></div></section>
       </div>
     </>
   );
@@ -54,6 +55,7 @@ function Story({ alert, proof, now }: { alert: Alert; proof: Capture | undefined
         <h1><StateIcon state={tone} size={28} /><span>{alertTitle(alert)}</span></h1>
         <p><b>{alert.state === 'firing' ? 'Firing' : 'Resolved'}</b>{alert.type === 'leak' && <SeverityTag severity={alert.severity} />}<span>since <When time={alert.timestamp} now={now} /></span><Link to={paths.service(alert.service)}>Open {alert.service} →</Link></p>
       </div>
+      <Marks alert={alert} now={now} />
       <section className="card verdict-card" data-tone={tone} aria-label="The story">
         <div className="card-body stack loose">
           <p className="summary">{alert.verdict?.summary || alert.message}</p>
@@ -70,10 +72,26 @@ function Story({ alert, proof, now }: { alert: Alert; proof: Capture | undefined
   );
 }
 
+/** What people decided about it, and why it is held back. */
+function Marks({ alert, now }: { alert: Alert; now: number }) {
+  const marks: [string, Mark | undefined][] = [['Acknowledged', alert.acknowledged], ['Silenced', alert.silenced], ['Expected', alert.expected], ['Dismissed', alert.dismissed]];
+  const present = marks.filter((m): m is [string, Mark] => m[1] !== undefined);
+  if (present.length === 0 && !alert.heldBack) return null;
+  return (
+    <ul className="marks">
+      {present.map(([word, mark]) => (
+        <li key={word}><b>{word}</b> by {mark.who}{mark.why && <>: {mark.why}</>} <span className="muted"><When time={mark.timestamp} now={now} />{mark.until !== null && `, until ${clock(mark.until, now)}`}</span></li>
+      ))}
+      {alert.heldBack && <li><b>Held back</b> {alert.heldBack}</li>}
+    </ul>
+  );
+}
+
 /** What, where, how fast, until when. */
 function storyFacts(alert: Alert, now: number): Fact[] {
   const instances = alert.instances ?? [];
-  const affected: Fact = { label: 'Instances', value: String(instances.length || 1), detail: instances.join(', ') };
+  const of = alert.replicas && alert.replicas > 1 ? ` of ${alert.replicas}` : '';
+  const affected: Fact = { label: 'Instances', value: `${instances.length || 1}${of}`, detail: `${instances.join(', ')}${alert.sinceVersion ? ` · since version ${alert.sinceVersion}` : ''}` };
   const verdict = alert.verdict;
   if (!verdict) {
     const list: Fact[] = [affected];
@@ -134,6 +152,27 @@ function EvidenceCard({ alert, captures, error, retry, now }: EvidenceProps) {
         )}
       </div>
     </section>
+  );
+}
+
+const deliveryWord: Record<Delivery['state'], string> = { delivered: 'Told', waiting: 'Waiting', retrying: 'Trying again', failed: 'Failed' };
+const deliveryTone: Record<Delivery['state'], Condition> = { delivered: 'healthy', waiting: 'learning', retrying: 'suspect', failed: 'leaking' };
+
+/** Who was told, channel by channel. */
+function Told({ deliveries, now }: { deliveries: readonly Delivery[]; now: number }) {
+  if (deliveries.length === 0) return null;
+  return (
+    <div>
+      <h3>Who was told</h3>
+      <ul className="events">
+        {deliveries.map((d) => (
+          <li key={d.channel}>
+            <When time={d.timestamp} now={now} /><span className="grow">{d.channel}{d.reason && <span className="muted"> · {d.reason}</span>}</span>
+            <span className="tag" data-tone={deliveryTone[d.state]}>{deliveryWord[d.state]}{d.told ? `: ${d.told}` : ''}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 
