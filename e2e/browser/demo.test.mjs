@@ -87,37 +87,40 @@ test('the demo shows the leaking service, its function and its profile', async (
   const top = stdout.split('\n').filter((line) => /\d+%/.test(line) && !/Showing|Dropped/.test(line))[0];
   assert.ok(top?.includes(culprit.leaf) || top?.includes(culprit.function), `top of the diff is the culprit:\n${stdout}`);
 
-  const around = `fn=${encodeURIComponent(culprit.function)}`;
-  for (const [name, where] of [
-    ['fleet', '/'],
-    ['grid', '/?view=grid'],
-    ['nothing', '/?q=no-such-service'],
-    ['service', `/services/${leaking.name}`],
-    ['alerts', '/alerts'],
-    ['alert', `/alerts/${alerts.find((a) => a.type === 'leak').id}`],
-    ['profiles', '/profiles'],
-    ['profile', `/profiles/${proof.id}`],
-    ['diff', `/profiles/${proof.id}?base=${proof.baseId}`],
-    ['inverted', `/profiles/${proof.id}?base=${proof.baseId}&view=inverted`],
-    ['around', `/profiles/${proof.id}?base=${proof.baseId}&${around}`],
-    ['hub', '/hub'],
-    ['lost', '/no/such/page'],
+  const diff = `/profiles/${proof.id}?base=${proof.baseId}`;
+  const places = {
+    fleet: '/',
+    grid: '/?view=grid',
+    nothing: '/?q=no-such-service',
+    service: `/services/${leaking.name}`,
+    alerts: '/alerts',
+    alert: `/alerts/${alerts.find((a) => a.type === 'leak').id}`,
+    profiles: '/profiles',
+    profile: `/profiles/${proof.id}`,
+    diff,
+    inverted: `${diff}&view=inverted`,
+    around: `${diff}&fn=${encodeURIComponent(culprit.function)}`,
+    hub: '/hub',
+    lost: '/no/such/page',
+  };
+  for (const [look, size] of [
+    ['desktop-light', { width: 1440, height: 900, colorScheme: 'light' }],
+    ['desktop-dark', { width: 1440, height: 900, colorScheme: 'dark' }],
+    ['phone-light', { width: 360, height: 740, colorScheme: 'light' }],
+    ['phone-dark', { width: 360, height: 740, colorScheme: 'dark' }],
   ]) {
-    for (const [look, size] of [
-      ['desktop-light', { width: 1440, height: 900, colorScheme: 'light' }],
-      ['phone-dark', { width: 360, height: 740, colorScheme: 'dark' }],
-    ]) {
-      const other = await openPage(browser, size);
+    const other = await openPage(browser, size);
+    for (const [name, where] of Object.entries(places)) {
       await other.goto(base + where);
       await other.getByRole('heading').first().waitFor();
-      await other.waitForLoadState('networkidle').catch(() => {}); // the live socket may keep it busy
+      await until('the page to be loaded', async () => (await other.locator('.skeleton').count()) === 0);
       await assertAccessible(other, `${name} ${look}`);
       assert.ok(await other.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), `${name} ${look}: no sideways scrolling`);
       await shoot(other, `demo-${name}-${look}`);
       if (kept[name] && look === 'desktop-light') await keepScreen(other, kept[name]);
       assert.deepEqual(other.problems, [], `${name} ${look}: script errors`);
-      await other.context().close();
     }
+    await other.context().close();
   }
 
   const healthy = (await getJSON(`${base}/api/services`)).find((s) => /catalog|healthy/.test(s.name));

@@ -59,3 +59,9 @@ it('a share that is hardly there is not called nothing', () => {
   expect(f.percent(0)).toBe('0 %');
   expect(f.percent(0.914)).toBe('91 %');
 });
+
+describe('a sentence', () => {
+  it('keeps numbers with their units, and functions as they are', () => {
+    expect(f.together('51.7 MiB in 51 s, 91 % of it in f 2 hosts')).toBe('51.7\u00a0MiB in 51\u00a0s, 91\u00a0% of it in f 2 hosts');
+  });
+});

@@ -1,6 +1,6 @@
 // The one place that speaks HTTP to the hub. Every call takes an AbortSignal;
 // an error answer becomes a HubError with words for people.
-import type { Alert, Alerts, Flamegraph, Problem, Profiles, Service, ServiceMetrics, Stats } from './types.ts';
+import type { Alert, AlertLog, Alerts, Capture, Flamegraph, Problem, Profiles, Service, ServiceMetrics, Stats } from './types.ts';
 
 export class HubError extends Error {
   constructor(
@@ -24,12 +24,14 @@ export function address(path: string, query: Query = {}): string {
   return text ? `${path}?${text}` : path;
 }
 
-async function get<T>(path: string, signal: AbortSignal, query?: Query): Promise<T> {
+const get = <T>(path: string, signal: AbortSignal, query?: Query) => ask<T>(address(path, query), { signal });
+
+async function ask<T>(url: string, request: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(address(path, query), { signal, headers: { Accept: 'application/json' } });
+    response = await fetch(url, { ...request, headers: { Accept: 'application/json', ...request.headers } });
   } catch (error) {
-    if (signal.aborted) throw error;
+    if (request.signal?.aborted) throw error;
     throw new HubError('The hub does not answer. Is it running, and is the network up?', 0);
   }
   if (!response.ok) throw new HubError(await words(response), response.status);
@@ -60,8 +62,27 @@ export const hub = {
     get<Profiles>('/api/profiles', signal, query),
   flamegraph: (id: string, base: string | undefined, signal: AbortSignal) =>
     get<Flamegraph>(`/api/profiles/${part(id)}/flamegraph`, signal, { base }),
+  alertLog: (id: string, signal: AbortSignal) => get<AlertLog>(`/api/alerts/${part(id)}/log`, signal),
+  decide: (id: string, action: Decision, body: { who: string; why: string; for?: string }, signal: AbortSignal) =>
+    ask<Alert>(`/api/alerts/${part(id)}/${action}`, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal }),
+  /** Any profile that pprof reads; the same one twice is kept once. */
+  upload: (file: File, signal: AbortSignal) =>
+    ask<Capture>(address('/api/profiles', { filename: file.name }), { method: 'POST', body: file, headers: { 'Content-Type': 'application/octet-stream' }, signal }),
   stats: (signal: AbortSignal) => get<Stats>('/api/stats', signal),
 };
+
+/** What a person can decide about an alert. */
+export type Decision = 'acknowledge' | 'silence' | 'expect' | 'resolve' | 'lift';
+
+/** All profiles of an alert with its verdict, as one archive; and the same as one page to hand on. */
+export const evidenceURL = (id: string) => `/api/alerts/${part(id)}/evidence.tar.gz`;
+export const reportURL = (id: string) => `/api/alerts/${part(id)}/report.html`;
+
+/** The profile in pprof's own web UI. */
+export const pprofURL = (id: string, base?: string) => address(`/pprof/${part(id)}/`, { base });
+
+/** Where to sign in, and come back from. */
+export const signInURL = () => address('/login', { next: location.pathname + location.search });
 
 /** Where a profile's bytes are; absolute, so that it can be pasted elsewhere. */
 export function profileURL(id: string): string {

@@ -135,6 +135,8 @@ export const alert = obj({
   leaking: opt(num),
   heldBack: opt(str),
   sinceVersion: opt(str),
+  versions: opt(list(str)),
+  foundAfterSeconds: opt(num),
   acknowledged: opt(mark),
   silenced: opt(mark),
   expected: opt(mark),
@@ -182,6 +184,8 @@ export const service = obj({
 export const serviceMetrics = obj({ service: str, metrics: nullable(list(metrics)), total: num });
 export const alerts = obj({ alerts: nullable(list(alert)), total: num, next: opt(str) });
 export const profiles = obj({ profiles: nullable(list(capture)), total: num, next: opt(str) });
+
+export const alertLog = obj({ log: nullable(list(transition)) });
 
 export const stats = obj({
   totalServices: num,

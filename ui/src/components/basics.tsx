@@ -1,5 +1,6 @@
 // The small parts every page uses.
 import { useEffect, useId, useState, type ReactNode, type RefObject } from 'react';
+import { HubError, signInURL } from '../api/client.ts';
 import type { Severity, Sparkline as SparklineData } from '../api/types.ts';
 import { conditionMeaning, conditionWord, type Condition } from '../model/condition.ts';
 import { ago, bytes, exact } from '../model/format.ts';
@@ -97,11 +98,24 @@ export function Notice({ title, children, state, page = false }: NoticeProps) {
 
 /** What went wrong, and a way to try again. */
 export function Failure({ error, retry, page = true }: { error: Error; retry: () => void; page?: boolean }) {
+  if (error instanceof HubError && error.status === 401) return <SignIn page={page} />;
   return (
     <div className="card" role="alert">
       <Notice title="This could not be loaded" state="unreachable" page={page}>
         <p>{error.message}</p>
         <button type="button" className="button" onClick={retry}>Try again</button>
+      </Notice>
+    </div>
+  );
+}
+
+/** The hub wants to know who is there. */
+export function SignIn({ page = true }: { page?: boolean }) {
+  return (
+    <div className="card" role="alert">
+      <Notice title="Sign in to see this" state="none" page={page}>
+        <p>This hub asks who is there. Signing in leads back here.</p>
+        <a className="button primary" href={signInURL()}>Sign in</a>
       </Notice>
     </div>
   );

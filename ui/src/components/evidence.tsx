@@ -1,5 +1,5 @@
 // One saved profile: what it is, and every way to open it.
-import { profileURL } from '../api/client.ts';
+import { pprofURL, profileURL } from '../api/client.ts';
 import type { Capture } from '../api/types.ts';
 import { profileWord, roleMeaning, roleWord } from '../model/captures.ts';
 import { bytes } from '../model/format.ts';
@@ -19,6 +19,7 @@ export function Evidence({ capture, now, first }: { capture: Capture; now: numbe
         </div>
         <div className="actions">
           <Link className={base && first ? 'button primary' : 'button'} to={paths.profile(capture.id, base)}>{base ? 'See what grew' : 'Flame graph'}</Link>
+          <a className="button" href={pprofURL(capture.id, base)} target="_blank" rel="noopener">pprof</a>
           <Download capture={capture} />
         </div>
       </div>

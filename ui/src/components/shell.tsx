@@ -1,5 +1,6 @@
 // What stands around every page: navigation, the connection's state, theme and help.
 import { useCallback, useEffect, useRef, type ReactNode } from 'react';
+import { signInURL } from '../api/client.ts';
 import { useLive, useNow, useStore } from '../live/hooks.ts';
 import type { Connection } from '../live/store.ts';
 import { countConditions, documentTitle, worstCondition } from '../model/fleet.ts';
@@ -76,10 +77,10 @@ function LinkState() {
 }
 
 function Banner() {
-  const { connection, loaded, error } = useLive();
+  const { connection, loaded, error, signIn } = useLive();
   const store = useStore();
   const now = useNow(1_000);
-  if (connection.state !== 'lost') return null;
+  if (connection.state !== 'lost' || (signIn && !loaded)) return null;
   const wait = Math.max(0, Math.ceil((connection.nextTry - now) / 1000));
   const gone = Math.max(0, (now - connection.since) / 1000);
   const kept = loaded && !error ? `What you see was true ${gone < 5 ? 'a moment' : duration(gone)} ago.` : (error ?? '');
@@ -87,6 +88,7 @@ function Banner() {
     <section className="banner" aria-label="Connection">
       <div className="banner-inner">
         <p role="alert"><b>Disconnected from the hub.</b> <span aria-live="off">{kept}</span></p>
+        {signIn && <a className="button" href={signInURL()}>Sign in</a>}
         <span className="muted">{wait > 0 ? `Trying again in ${wait} s` : 'Trying again…'}</span>
         <button type="button" className="button" onClick={store.retryNow}>Try now</button>
       </div>

@@ -1,6 +1,6 @@
 // The fleet as the page knows it: a snapshot over REST, then events over the
 // socket. socket → inbox → frame → subscribers; at most four frames a second.
-import { hub } from '../api/client.ts';
+import { hub, HubError } from '../api/client.ts';
 import type { LiveEvent, MetricsUpdate, ProfileSaved } from '../api/types.ts';
 import { Inbox } from './inbox.ts';
 import { emptyFleet, reduce, type FleetState } from './reduce.ts';
@@ -18,6 +18,8 @@ export interface LiveState extends FleetState {
   loaded: boolean;
   /** Why there is none. */
   error: string | null;
+  /** The hub wants a person to sign in first. */
+  signIn: boolean;
   version: string;
   /** Rises with every saved profile and every changed alert: a reason to read lists again. */
   profilesSaved: number;
@@ -31,7 +33,7 @@ const alertLimit = 500;
 const refetchMs = 1_500;
 
 export class LiveStore {
-  private state: LiveState = { ...emptyFleet, connection: { state: 'connecting' }, loaded: false, error: null, version: '', profilesSaved: 0 };
+  private state: LiveState = { ...emptyFleet, connection: { state: 'connecting' }, loaded: false, error: null, signIn: false, version: '', profilesSaved: 0 };
   private readonly listeners = new Set<Listener>();
   private readonly hearers = new Set<Hear>();
   private readonly inbox = new Inbox();
@@ -114,13 +116,14 @@ export class LiveStore {
         alerts: new Map((alerts.alerts ?? []).map((a) => [a.id, a])),
         loaded: true,
         error: null,
+        signIn: false,
         ...(connected ? { connection: { state: 'live' } as const } : {}),
       });
       if (connected) this.socket.settled();
       this.schedule();
     } catch (error) {
       if (abort.signal.aborted) return;
-      this.set({ error: error instanceof Error ? error.message : String(error) });
+      this.set({ error: error instanceof Error ? error.message : String(error), signIn: error instanceof HubError && error.status === 401 });
       if (connected) this.socket.restart();
     }
   }

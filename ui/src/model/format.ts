@@ -53,6 +53,11 @@ function unitFor(size: number): [string, number] {
   return ['B', 1];
 }
 
+/** A sentence whose numbers never part from their units at the end of a line. */
+export function together(text: string): string {
+  return text.replaceAll(/(\d) (?=(?:[KMGT]i)?B\b|s\b|min\b|h\b|days\b|%)/g, '$1\u00a0');
+}
+
 /** A count with its thousands separated; large ones shortened: "12,480", "3.2 M". */
 export function count(value: number): string {
   const size = Math.abs(value);

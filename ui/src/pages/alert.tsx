@@ -1,14 +1,15 @@
 // One alert: the story first, then what grew, the stack, and the evidence.
 import { lazy, Suspense } from 'react';
-import { hub, profileURL } from '../api/client.ts';
+import { evidenceURL, hub, profileURL, reportURL } from '../api/client.ts';
 import type { Alert, Capture, Delivery, Mark } from '../api/types.ts';
 import { CopyButton, Failure, Loading, SeverityTag, When } from '../components/basics.tsx';
+import { Decide } from '../components/decide.tsx';
 import { Evidence } from '../components/evidence.tsx';
 import { StateIcon } from '../components/icons.tsx';
 import { Facts, Gates, Stack } from '../components/verdict.tsx';
 import { useAnswer, useLive, useNow } from '../live/hooks.ts';
 import type { Condition } from '../model/condition.ts';
-import { bytes, clock, duration, exact, percent, place, plural, shortFunction } from '../model/format.ts';
+import { bytes, clock, duration, exact, percent, place, plural, shortFunction, together } from '../model/format.ts';
 import { evidenceOrder } from '../model/captures.ts';
 import { pprofLine } from '../model/pprof.ts';
 import { alertMarkdown, alertTitle, facts, kindWord, type Fact } from '../model/story.ts';
@@ -30,7 +31,7 @@ export function AlertPage({ id }: { id: string }) {
   return (
     <>
       <nav className="crumbs" aria-label="Where this is"><Link to={paths.alerts}>Alerts</Link><span aria-hidden="true">/</span><Link to={paths.service(alert.service)}>{alert.service}</Link></nav>
-      <Story alert={alert} proof={proof} now={now} />
+      <Story alert={alert} proof={proof} now={now} decided={asked.reload} />
       {proof && <Suspense fallback={<Loading height={260} label="Loading what grew" />}><Grown proof={proof} /></Suspense>}
       <Where alert={alert} />
       <EvidenceCard alert={alert} captures={ordered} error={captures.error} retry={captures.reload} now={now} />
@@ -47,7 +48,7 @@ function newer(a: Alert | undefined, b: Alert | undefined): Alert | undefined {
   return (a.updatedAt ?? 0) >= (b.updatedAt ?? 0) ? a : b;
 }
 
-function Story({ alert, proof, now }: { alert: Alert; proof: Capture | undefined; now: number }) {
+function Story({ alert, proof, now, decided }: { alert: Alert; proof: Capture | undefined; now: number; decided: () => void }) {
   const tone = alertTone(alert);
   return (
     <>
@@ -58,14 +59,17 @@ function Story({ alert, proof, now }: { alert: Alert; proof: Capture | undefined
       <Marks alert={alert} now={now} />
       <section className="card verdict-card" data-tone={tone} aria-label="The story">
         <div className="card-body stack loose">
-          <p className="summary">{alert.verdict?.summary || alert.message}</p>
+          <p className="summary">{together(alert.verdict?.summary || alert.message)}</p>
           <Facts list={storyFacts(alert, now)} />
-          {alert.type === 'leak' && (
-            <div className="chips">
-              <CopyButton text={location.href}>Copy link</CopyButton>
-              <CopyButton text={alertMarkdown(alert, location.href, proof && pprofLine(profileURL(proof.id), proof.baseId && profileURL(proof.baseId)))}>Copy for a ticket</CopyButton>
-            </div>
-          )}
+          <div className="actions-row">
+            <Decide alert={alert} decided={decided} />
+            {alert.type === 'leak' && (
+              <div className="chips">
+                <CopyButton text={location.href}>Copy link</CopyButton>
+                <CopyButton text={alertMarkdown(alert, location.href, proof && pprofLine(profileURL(proof.id), proof.baseId && profileURL(proof.baseId)))}>Copy for a ticket</CopyButton>
+              </div>
+            )}
+          </div>
         </div>
       </section>
     </>
@@ -136,7 +140,10 @@ function EvidenceCard({ alert, captures, error, retry, now }: EvidenceProps) {
   const row = (c: Capture, i: number) => <li key={c.id}><Evidence capture={c} now={now} first={i === 0} /></li>;
   return (
     <section className="card">
-      <header><h2>Evidence</h2></header>
+      <header>
+        <h2>Evidence</h2>
+        {list.length > 0 && <span className="muted small"><a href={evidenceURL(alert.id)} download>all of it as one archive</a> · <a href={reportURL(alert.id)} target="_blank" rel="noopener">as one page for a ticket</a></span>}
+      </header>
       <div className="card-body">
         {list.length > 0 ? (
           <div className="stack loose">
@@ -176,18 +183,35 @@ function Told({ deliveries, now }: { deliveries: readonly Delivery[]; now: numbe
   );
 }
 
+const actionWord: Record<string, string> = {
+  fire: 'Fired', join: 'One more instance', rename: 'Culprit known', worsen: 'Worse', ease: 'Better', hold: 'Held back', release: 'Counts now', expire: 'Ran out', resume: 'Faster than expected', notify: 'Told',
+  acknowledge: 'Acknowledged', silence: 'Silenced', expect: 'Expected', resolve: 'Resolved', lift: 'Lifted',
+};
+
+/** How it came to be, and everything that happened to it since. */
 function Life({ alert, now }: { alert: Alert; now: number }) {
-  const steps: [string, number | null][] = [
-    ['Growth began', alert.verdict?.since ?? null],
-    ['Fired', alert.timestamp],
-    [alert.state === 'resolved' ? 'Last update' : 'Seen last', alert.updatedAt],
-    ['Resolved', alert.resolvedAt],
-  ];
+  const { data } = useAnswer(`log of ${alert.id}`, alert.updatedAt ?? 0, (signal) => hub.alertLog(alert.id, signal));
+  const log = (data?.log ?? []).map((t): Step => ({ time: t.timestamp, word: actionWord[t.action] ?? t.action, why: t.why.startsWith(`${t.who}: `) ? t.why.slice(t.who.length + 2) : t.why, who: t.who === 'memwatch' ? '' : t.who }));
+  const began: Step = { time: alert.verdict?.since ?? null, word: 'Growth began', why: '', who: '' };
+  const bare: Step[] = [{ time: alert.timestamp, word: 'Fired', why: '', who: '' }, { time: alert.resolvedAt, word: 'Resolved', why: '', who: '' }];
+  const seen: Step = { time: alert.updatedAt, word: alert.state === 'resolved' ? 'Last update' : 'Seen last', why: '', who: '' };
+  const steps = [began, ...(log.length ? log : bare), seen].filter((s): s is Step & { time: number } => s.time !== null).sort((a, b) => a.time - b.time);
   return (
     <ul className="events">
-      {steps.filter((s): s is [string, number] => s[1] !== null).map(([word, time]) => (
-        <li key={word}><time dateTime={new Date(time).toISOString()} title={exact(time)}>{clock(time, now)}</time><span className="grow">{word}</span><span className="muted">{duration((now - time) / 1000)} ago</span></li>
+      {steps.map((s, i) => (
+        <li key={i}>
+          <time dateTime={new Date(s.time).toISOString()} title={exact(s.time)}>{clock(s.time, now)}</time>
+          <span className="grow"><b>{s.word}</b>{s.who && ` by ${s.who}`}{s.why && <span className="muted"> {s.why}</span>}</span>
+          <span className="muted">{duration((now - s.time) / 1000)} ago</span>
+        </li>
       ))}
     </ul>
   );
+}
+
+interface Step {
+  time: number | null;
+  word: string;
+  why: string;
+  who: string;
 }

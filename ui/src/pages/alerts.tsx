@@ -1,6 +1,6 @@
 // Every alert, those that fire first.
 import type { Alert } from '../api/types.ts';
-import { Failure, Loading, Notice, Search, SeverityTag, When } from '../components/basics.tsx';
+import { Failure, Loading, Notice, Search, SeverityTag, SignIn, When } from '../components/basics.tsx';
 import { StateIcon } from '../components/icons.tsx';
 import { useLive, useNow, useStore } from '../live/hooks.ts';
 import type { Condition } from '../model/condition.ts';
@@ -12,7 +12,7 @@ const states = ['all', 'firing', 'resolved'] as const;
 const types = { all: 'Every type', leak: 'Leaks', snapshot: 'Snapshots', disconnect: 'Disconnects' } as const;
 
 export function AlertsPage() {
-  const { alerts, loaded, error } = useLive();
+  const { alerts, loaded, error, signIn } = useLive();
   const store = useStore();
   const now = useNow();
   const [query, setQuery] = useQuery();
@@ -22,6 +22,7 @@ export function AlertsPage() {
   const all = [...alerts.values()].sort(firingFirst);
   const firing = all.filter((a) => a.state === 'firing' && a.type === 'leak').length;
   const shown = all.filter((a) => (state === 'all' || a.state === state) && (type === 'all' || a.type === type) && found(a, text));
+  if (!loaded && signIn) return <SignIn />;
   if (!loaded) return error ? <Failure error={new Error(error)} retry={store.retryNow} /> : <Loading height={320} label="Loading alerts" />;
   return (
     <>

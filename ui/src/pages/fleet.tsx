@@ -1,7 +1,7 @@
 // The answer in five seconds: is anything wrong, where, how bad, what now.
 import { memo, useEffect, useMemo, useRef, useState } from 'react';
 import type { Service } from '../api/types.ts';
-import { Loading, Notice, Search, SeverityTag, Sparkline, State, When } from '../components/basics.tsx';
+import { Loading, Notice, Search, SeverityTag, SignIn, Sparkline, State, When } from '../components/basics.tsx';
 import { FirstRun } from '../components/firstrun.tsx';
 import { StateIcon } from '../components/icons.tsx';
 import { useWindow } from '../components/window.ts';
@@ -19,6 +19,7 @@ export function Fleet() {
   const store = useStore();
   const now = useNow();
   if (!live.loaded) {
+    if (live.signIn) return <SignIn />;
     if (live.error) {
       return (
         <div className="card" role="alert">

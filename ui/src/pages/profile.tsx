@@ -1,7 +1,7 @@
 // One profile, alone or against a base: flame graph, top table, and the way to
 // go on in pprof.
 import { useMemo } from 'react';
-import { hub, profileURL } from '../api/client.ts';
+import { hub, pprofURL, profileURL } from '../api/client.ts';
 import type { Capture, Flamegraph } from '../api/types.ts';
 import { FlameGraph, Key } from '../charts/flame.tsx';
 import { Top } from '../charts/top.tsx';
@@ -57,7 +57,7 @@ function Loaded({ graph, others, now, setBase }: LoadedProps) {
           <h1>{headline(graph, format)}</h1>
           <p className="muted small">{profileWord[profile.kind]} profile of {profile.instance || profile.service}, {roleMeaning[profile.role]}, <When time={profile.timestamp} now={now} /></p>
         </div>
-        <div className="actions"><Download capture={profile} /></div>
+        <div className="actions"><a className="button" href={pprofURL(profile.id, base?.id)} target="_blank" rel="noopener">Open in pprof</a><Download capture={profile} /></div>
       </div>
       <div className="toolbar">
         <Search value={text} onChange={(q) => setQuery({ q })} label="Search functions and files" />
@@ -71,7 +71,7 @@ function Loaded({ graph, others, now, setBase }: LoadedProps) {
         <div className="chips" role="group" aria-label="View">
           <button type="button" className="chip" aria-pressed={!turned && !around} onClick={() => setQuery({ view: undefined, fn: undefined })}>Callers first</button>
           <button type="button" className="chip" aria-pressed={turned && !around} onClick={() => setQuery({ view: 'inverted', fn: undefined })}>Inverted</button>
-          {around && <button type="button" className="chip" aria-pressed="true" onClick={() => setQuery({ fn: undefined })} aria-label={`Leave ${shortFunction(around)}`}>Around <code>{shortFunction(around)}</code> ✕</button>}
+          {around && <button type="button" className="chip" aria-pressed="true" onClick={() => setQuery({ fn: undefined })} title="Back to the whole">Around <code>{shortFunction(around)}</code> <span aria-hidden="true">✕</span></button>}
         </div>
         {text && laid && !around && <span className="small muted" role="status">{found.size === 0 ? 'Nothing found' : `${plural(found.size, 'call')} found, holding ${format(matchedValue(laid, found))} (${percent(graph.total ? matchedValue(laid, found) / graph.total : 0)})`}</span>}
       </div>

@@ -5,25 +5,26 @@ import type { Alert, Capture, Gate, Service, Verdict } from '../api/types.ts';
 import { Chart } from '../charts/chart.tsx';
 import type { Mark } from '../charts/options.ts';
 import { panels, type Panel } from '../charts/panels.ts';
-import { Failure, Loading, Notice, SeverityTag, State, When } from '../components/basics.tsx';
+import { Failure, Loading, Notice, SeverityTag, SignIn, State, When } from '../components/basics.tsx';
 import { StateIcon } from '../components/icons.tsx';
 import { Culprits, Gates, VerdictFacts } from '../components/verdict.tsx';
 import { useAnswer, useLive, useNow } from '../live/hooks.ts';
 import { useReadings } from '../live/series.ts';
 import { compareVerdicts, conditionMeaning, instanceCondition, rankOf, serviceCondition, showsGrowth, type Condition } from '../model/condition.ts';
 import { profileWord, roleWord } from '../model/captures.ts';
-import { clock, duration, plural } from '../model/format.ts';
+import { clock, duration, plural, together } from '../model/format.ts';
 import { byInstance, type Reading } from '../model/readings.ts';
 import { projection, projectionWords, trendSince, type Overlay, type Spot } from '../model/trend.ts';
 import { alertTitle } from '../model/story.ts';
 import { Link, paths, useQuery } from '../router.tsx';
 
 export function ServicePage({ name }: { name: string }) {
-  const { services, alerts, loaded, profilesSaved, error } = useLive();
+  const { services, alerts, loaded, profilesSaved, error, signIn } = useLive();
   const now = useNow(1_000);
   const service = services.get(name);
   const captures = useAnswer(`profiles of ${name}`, profilesSaved, (signal) => hub.profiles({ service: name, limit: 50 }, signal));
   if (!service) {
+    if (!loaded && signIn) return <SignIn />;
     if (!loaded) return error ? <Failure error={new Error(error)} retry={() => location.reload()} /> : <Loading height={420} label="Loading the service" />;
     return <div className="card"><Notice title={`No service is called ${name}`} state="none" page><Link className="button" to={paths.fleet}>To the fleet</Link></Notice></div>;
   }
@@ -91,7 +92,7 @@ function VerdictCard({ service, now }: { service: Service; now: number }) {
     <>
       <section className="card verdict-card" data-tone={state} aria-label="Verdict">
         <div className="card-body stack loose">
-          <p className="summary">{silent ? `${conditionMeaning[state]}${reason ? `: ${reason}` : '.'}` : (verdict?.summary ?? (state === 'learning' ? 'Learning what is normal here: a first verdict needs some minutes of readings.' : `${conditionMeaning[state]}.`))}</p>
+          <p className="summary">{silent ? `${conditionMeaning[state]}${reason ? `: ${reason}` : '.'}` : (verdict ? together(verdict.summary) : (state === 'learning' ? 'Learning what is normal here: a first verdict needs some minutes of readings.' : `${conditionMeaning[state]}.`))}</p>
           {silent && verdict && <p className="muted">The last verdict: {verdict.summary}</p>}
           {showsGrowth(verdict) && <VerdictFacts verdict={verdict} now={now} />}
         </div>
