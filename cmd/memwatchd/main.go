@@ -96,7 +96,7 @@ func newRoot(sys system) *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(newRun(sys), newOnce(sys), newRecord(sys), newReplay(sys), newConfig(sys), newVersion(sys))
+	root.AddCommand(newRun(sys), newOnce(sys), newRecord(sys), newReplay(sys), newConfig(sys), newKubeInject(sys), newVersion(sys))
 	return root
 }
 
