@@ -34,6 +34,9 @@ func (s sink) Register(ctx context.Context, r wire.Registration) error {
 		return err
 	}
 	s.fleet.describe(r)
+	if r.Labels == nil { // nothing is said about them
+		return nil
+	}
 	s.alerts.later(func(e *alert.Engine) []alert.Event {
 		e.Describe(r.Service, r.Instance, versionOf(r.Labels))
 		return nil

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // quiet hours have a zone, and a container's image may have none
 
 	"github.com/spf13/cobra"
 
