@@ -12,6 +12,8 @@ import (
 // Config is for Run. It is complete and checked: config.Load makes one.
 type Config struct {
 	Targets []Target
+	// Discover are sources of more of them.
+	Discover []Discover
 	// Interval is the time between readings of a target.
 	Interval time.Duration
 	Detector detector.Config

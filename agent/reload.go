@@ -41,6 +41,8 @@ func (a *agent) obey(ctx context.Context) {
 		select {
 		case r := <-a.reloads:
 			a.reload(ctx, r)
+		case f := <-a.finding.news:
+			a.discovered(ctx, f)
 		case <-ctx.Done():
 			return
 		}
@@ -80,6 +82,7 @@ func (a *agent) take(ctx context.Context, cfg Config) error {
 		return err
 	}
 	a.cfg = cfg
+	a.discover(ctx, &cfg)
 	switch {
 	case up != nil:
 		a.sending()
@@ -143,10 +146,11 @@ func (r *runner) apply(c change) {
 	r.history.resize(c.history)
 }
 
-// watch makes cfg's targets those that are watched, in cfg's way: whole, or not
+// watch makes cfg's targets, and those that were found, the ones that are watched, in cfg's way: whole, or not
 // at all when one cannot be. Who stays the same target, by name and URL, keeps
 // what the detector knows of it. It returns when all of it is in effect.
 func (a *agent) watch(ctx context.Context, cfg Config) error {
+	cfg.Targets = a.all(&cfg)
 	next := make([]*runner, len(cfg.Targets))
 	changes := make(map[*runner]change, len(cfg.Targets))
 	for i, t := range cfg.Targets {
@@ -173,7 +177,9 @@ func (a *agent) watch(ctx context.Context, cfg Config) error {
 	}
 	a.runners = next
 	a.mu.Unlock()
-	a.keep.over(cfg.Targets, a.log)
+	if a.finding.whole() {
+		a.keep.over(cfg.Targets, a.log)
+	}
 
 	var told sync.WaitGroup
 	for r, c := range changes {

@@ -43,6 +43,7 @@ type agent struct {
 	keep      *keeper
 	states    *states
 	watching  sync.WaitGroup // of the runners
+	finding   *finding       // nil before the first
 	closers   []func() error // last in, first out
 
 	// What others read while a reload may change it.
@@ -146,6 +147,8 @@ func (a *agent) run(told context.Context) error {
 		}
 	})
 	defer stopServing()
+	a.discover(ctx, &a.cfg)
+	defer func() { a.finding.end() }()
 	if err := a.watch(ctx, a.cfg); err != nil {
 		return err
 	}

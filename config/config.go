@@ -56,6 +56,8 @@ type Config struct {
 	TargetLimitBytes int64 `yaml:"targetLimit" env:"MEMWATCH_TARGET_LIMIT" flag:"target-limit" help:"its memory limit, such as 512MiB; 0 asks its cgroup and runtime"`
 	// Targets are what is watched.
 	Targets []Target `yaml:"targets"`
+	// Discovery are sources of more targets.
+	Discovery []Discovery `yaml:"discovery"`
 }
 
 // Log says what the agent writes about itself.
@@ -120,13 +122,18 @@ func (c Config) Agent() agent.Config {
 		host = "localhost"
 	}
 	targets := c.Targets
-	if len(targets) == 0 {
+	if len(targets) == 0 && len(c.Discovery) == 0 {
 		t := DefaultTarget()
 		t.URL, t.LimitBytes = c.TargetURL, c.TargetLimitBytes
 		targets = []Target{t}
 	}
 	for _, t := range targets {
 		a.Targets = append(a.Targets, agent.Target{Target: t.name(c.ServiceName, host), Scrape: t.Config})
+	}
+	for _, d := range c.Discovery {
+		like := d.Like
+		like.URL = d.Find.Scheme + "://" + host // to be checked; each has its own
+		a.Discover = append(a.Discover, agent.Discover{Find: d.Find, Like: agent.Target{Target: like.name(c.ServiceName, host), Scrape: like.Config}})
 	}
 	return a
 }

@@ -89,15 +89,18 @@ var bad = map[string]string{
 	"unknown-key.yaml": `testdata/unknown-key.yaml:2: chekInterval: unknown key: did you mean "checkInterval"?`,
 	"unknown-nested.yaml": `testdata/unknown-nested.yaml:3: spool.size: unknown key: allowed here are dir, maxBytes, maxMemoryBytes, syncEvery, maxRejected
 testdata/unknown-nested.yaml:6: targets[0].serivce: unknown key: did you mean "service"?`,
-	"twice.yaml":     `testdata/twice.yaml:3: serviceName: the key is there twice, first in line 1: delete one`,
-	"duration.yaml":  `testdata/duration.yaml:1: checkInterval: found "10 parsecs": want a duration such as 10s or 1m30s, or a number of milliseconds`,
-	"bare.yaml":      `testdata/bare.yaml:1: grace: found "10": want a duration such as 10s or 1m30s`,
-	"range.yaml":     `testdata/range.yaml:1: checkInterval: found 5ms: want 100ms to 1h`,
-	"size.yaml":      `testdata/size.yaml:2: spool.maxBytes: found "lots": want a size such as 50MiB or 1GB`,
-	"room.yaml":      `testdata/room.yaml:2: spool.maxBytes: 1000 is not allowed: want 1 MiB or more`,
-	"type.yaml":      "testdata/type.yaml:1: leakThresholdMB: found \"much\": want a number\ntestdata/type.yaml:2: enableHeapSnapshots: found \"perhaps\": want true or false\ntestdata/type.yaml:3: targets: found keys with values: want a list\ntestdata/type.yaml:5: log: found \"loud\": want keys with values",
-	"null.yaml":      `testdata/null.yaml:1: checkInterval: nothing is there: want a duration such as 10s or 1m30s, or a number of milliseconds, or leave the key out`,
-	"level.yaml":     `testdata/level.yaml:2: log.level: found "loud": want debug, info, warn, error`,
+	"twice.yaml":    `testdata/twice.yaml:3: serviceName: the key is there twice, first in line 1: delete one`,
+	"duration.yaml": `testdata/duration.yaml:1: checkInterval: found "10 parsecs": want a duration such as 10s or 1m30s, or a number of milliseconds`,
+	"bare.yaml":     `testdata/bare.yaml:1: grace: found "10": want a duration such as 10s or 1m30s`,
+	"range.yaml":    `testdata/range.yaml:1: checkInterval: found 5ms: want 100ms to 1h`,
+	"size.yaml":     `testdata/size.yaml:2: spool.maxBytes: found "lots": want a size such as 50MiB or 1GB`,
+	"room.yaml":     `testdata/room.yaml:2: spool.maxBytes: 1000 is not allowed: want 1 MiB or more`,
+	"type.yaml":     "testdata/type.yaml:1: leakThresholdMB: found \"much\": want a number\ntestdata/type.yaml:2: enableHeapSnapshots: found \"perhaps\": want true or false\ntestdata/type.yaml:3: targets: found keys with values: want a list\ntestdata/type.yaml:5: log: found \"loud\": want keys with values",
+	"null.yaml":     `testdata/null.yaml:1: checkInterval: nothing is there: want a duration such as 10s or 1m30s, or a number of milliseconds, or leave the key out`,
+	"level.yaml":    `testdata/level.yaml:2: log.level: found "loud": want debug, info, warn, error`,
+	"discovery.yaml": `testdata/discovery.yaml:3: discovery[0].every: is 1ms: want 1s to 1h
+testdata/discovery.yaml:4: discovery[1]: url or instance is set: those are found; scheme and path say the rest
+testdata/discovery.yaml:7: discovery[2].timeout: is 1ms: want 100ms to 5m`,
 	"duplicate.yaml": `testdata/duplicate.yaml:5: targets[1]: service "shop" with instance "shop-1" is targets[0] already: give each its own instance`,
 	"url.yaml":       `testdata/url.yaml:3: targets[0].url: found "ftp://shop": the scheme "ftp" is not known; want http://host:port, host:port, :port or unix:///path.sock`,
 	"no-url.yaml":    `testdata/no-url.yaml:2: targets[0].url: found "": it is empty; want http://host:port, host:port, :port or unix:///path.sock`,
@@ -321,5 +324,29 @@ func TestASidecarHasOneTargetFromItsEnvironment(t *testing.T) {
 	env["MEMWATCH_TARGET_URL"] = "ftp://shop"
 	if _, err := Load("", lookup, nil); err == nil || !strings.Contains(err.Error(), `environment MEMWATCH_TARGET_URL: targetUrl: found "ftp://shop": the scheme "ftp" is not known`) {
 		t.Errorf("a bad URL: %v", err)
+	}
+}
+
+func TestDiscoveryTakesTheKeysOfATarget(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	text := "serviceName: shop\ndiscovery:\n  - dns: [_pprof._tcp.shop]\n    every: 1m\n    timeout: 3s\n    maxBytes: 2MiB\n    labels: {zone: a}\n    endpoints: {metrics: /m}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Load(path, func(string) (string, bool) { return "", false }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := cfg.Agent()
+	if len(a.Targets) != 0 || len(a.Discover) != 1 {
+		t.Fatalf("%d targets and %d sources, want the source alone", len(a.Targets), len(a.Discover))
+	}
+	d := a.Discover[0]
+	if d.Find.DNS[0] != "_pprof._tcp.shop" || d.Find.Every != time.Minute || d.Find.Port != 6060 || d.Like.Service != "shop" ||
+		d.Like.Labels["zone"] != "a" || d.Like.Scrape.Timeout != 3*time.Second || d.Like.Scrape.MaxBytes != 2<<20 || d.Like.Scrape.Endpoints.Metrics != "/m" {
+		t.Errorf("%+v", d)
+	}
+	if shown, err := cfg.Show(); err != nil || !strings.Contains(string(shown), "_pprof._tcp.shop") {
+		t.Errorf("shown: %v\n%s", err, shown)
 	}
 }

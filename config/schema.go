@@ -45,8 +45,11 @@ func schemaOf(f field, def reflect.Value) schema {
 		return schema{"type": "object", "additionalProperties": false, "properties": properties}
 	case t.Kind() == reflect.Slice:
 		item := reflect.Zero(t.Elem())
-		if t.Elem() == reflect.TypeFor[Target]() {
+		switch t.Elem() {
+		case reflect.TypeFor[Target]():
 			item = reflect.ValueOf(DefaultTarget())
+		case reflect.TypeFor[Discovery]():
+			item = reflect.ValueOf(DefaultDiscovery())
 		}
 		return schema{"type": "array", "items": schemaOf(field{typ: t.Elem()}, item)}
 	case t.Kind() == reflect.Map:

@@ -7,6 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/discovery"
 	"github.com/zupee/memwatch/scraper"
 )
 
@@ -19,6 +20,27 @@ func (t *Target) UnmarshalYAML(n *yaml.Node) error {
 	}
 	*t = Target(p)
 	return nil
+}
+
+// Discovery is a source of targets, and how those are read.
+type Discovery struct {
+	Find discovery.Config `yaml:",inline"`
+	// Like has no url and no instance: those are found.
+	Like Target `yaml:",inline"`
+}
+
+// DefaultDiscovery is what the keys of a source that are not there mean.
+func DefaultDiscovery() Discovery {
+	return Discovery{Find: discovery.DefaultConfig(), Like: DefaultTarget()}
+}
+
+// UnmarshalYAML puts what the file says over the defaults.
+func (d *Discovery) UnmarshalYAML(n *yaml.Node) error {
+	*d = DefaultDiscovery()
+	if err := n.Decode(&d.Find); err != nil {
+		return err
+	}
+	return n.Decode(&d.Like)
 }
 
 // name completes who the target is; host is this machine's name.

@@ -39,6 +39,21 @@ func (l *loader) validate() {
 		l.room("uplink", a.Uplink.Validate())
 	}
 	l.targets()
+	l.discovery()
+}
+
+func (l *loader) discovery() {
+	for i, d := range l.cfg.Agent().Discover {
+		path, like := fmt.Sprintf("discovery[%d]", i), l.cfg.Discovery[i].Like
+		l.check(path, like.URL == "" && like.Instance == "", "url or instance is set: those are found; scheme and path say the rest")
+		if err := d.Find.Validate(); err != nil {
+			l.room(path, err)
+			continue
+		}
+		if err := d.Like.Scrape.Validate(); err != nil {
+			l.room(path, err)
+		}
+	}
 }
 
 func (l *loader) hub(address string) bool {

@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/discovery"
+	"github.com/zupee/memwatch/scraper"
+)
+
+func like(service string) Target {
+	t := Target{Target: memwatch.Target{Service: service, Labels: map[string]string{"zone": "a"}}, Scrape: scraper.DefaultConfig()}
+	t.Scrape.Timeout = 7 * time.Second
+	return t
+}
+
+func TestTargetsAreWatchedAsTheyAreFound(t *testing.T) {
+	h := newHub(t)
+	file := filepath.Join(t.TempDir(), "targets.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address := strings.TrimPrefix(target(t), "http://")
+	write("- targets: [" + address + "]\n  labels: {service: shop, team: pay}\n")
+	cfg := config(t, h.url)
+	find := discovery.DefaultConfig()
+	find.Files, find.Every = []string{file}, time.Second
+	cfg.Discover = []Discover{{Find: find, Like: like("unnamed")}}
+	log := &lines{}
+	end := begin(t, cfg, log)
+	if m := h.wait(t, "shop", 2)[0]; m.Instance != address {
+		t.Errorf("instance %q, want %q", m.Instance, address)
+	}
+	write("- targets: [" + address + "]\n  labels: {job: mail}\n")
+	h.wait(t, "mail", 2)
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.text(), "targets found") {
+		t.Errorf("not said:\n%s", log.text())
+	}
+}
+
+func TestAFoundTargetIsCompletedOrLeftOut(t *testing.T) {
+	got, err := like("unnamed").at(discovery.Target{URL: "http://10.0.0.1:6060/app", Labels: map[string]string{"job": "jobs", "service": "shop", "zone": "b"}})
+	if err != nil || got.Service != "shop" || got.Instance != "10.0.0.1:6060" || got.Labels["zone"] != "b" || got.Labels["job"] != "jobs" ||
+		got.Scrape.URL != "http://10.0.0.1:6060/app" || got.Scrape.Timeout != 7*time.Second {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := like("unnamed").at(discovery.Target{URL: "http://10.0.0.1:6060"}); err != nil || got.Service != "unnamed" {
+		t.Errorf("%+v, %v: want the name of the source", got, err)
+	}
+	long := strings.Repeat("x", 300)
+	for want, d := range map[string]discovery.Target{
+		"the scheme":    {URL: "ftp://x"},
+		"it has no hos": {URL: "http://"},
+		"at most 200":   {URL: "http://x", Labels: map[string]string{"a": long}},
+		"service":       {URL: "http://x", Labels: map[string]string{"service": "a\nb"}},
+	} {
+		if _, err := like("unnamed").at(d); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", d, err, want)
+		}
+	}
+}
+
+func TestOfTwoTargetsWithOneNameTheFirstIsWatched(t *testing.T) {
+	log := &lines{}
+	a := &agent{log: slog.New(slog.NewTextHandler(log, nil))}
+	source := Discover{Like: like("shop")}
+	cfg := Config{Targets: []Target{{Target: memwatch.Target{Service: "shop", Instance: "a:1"}}}, Discover: []Discover{source}}
+	a.finding = &finding{sources: cfg.Discover, found: map[int][]discovery.Target{0: {{URL: "http://a:1"}, {URL: "http://b:1"}}}}
+	all := a.all(&cfg)
+	if len(all) != 2 || all[1].Instance != "b:1" || !strings.Contains(log.text(), "already") {
+		t.Errorf("%+v\n%s", all, log.text())
+	}
+	if !a.finding.whole() {
+		t.Error("every source has looked")
+	}
+}
