@@ -45,11 +45,13 @@ type Channel struct {
 	Services []string `yaml:"services"`
 	// SkipResolved leaves out that an alert is over.
 	SkipResolved bool `yaml:"skipResolved"`
-	// Group is how long to wait for more, to say it in one message; 30 s.
+	// Group is how long to wait for more, to say it in one message; 30 s, and 1 s
+	// for an Alertmanager, which groups by itself.
 	Group time.Duration `yaml:"group"`
 	// Repeat tells again after so long what nobody has acknowledged; 0 is never.
 	Repeat time.Duration `yaml:"repeat"`
-	// MaxPerHour bounds the messages; 30. What is beyond waits and goes together.
+	// MaxPerHour bounds the messages; 30, and 3600 for an Alertmanager. What is
+	// beyond waits and goes together.
 	MaxPerHour int `yaml:"maxPerHour"`
 	// QuietHours are when less severe alerts wait.
 	QuietHours []Quiet `yaml:"quietHours"`
@@ -82,11 +84,15 @@ func (c Channel) withDefaults() Channel {
 	if len(c.Alerts) == 0 {
 		c.Alerts = []memwatch.AlertType{memwatch.AlertLeak}
 	}
+	group, most := 30*time.Second, 30
+	if c.Type == typeAlertmanager {
+		group, most = time.Second, 3600
+	}
 	if c.Group == 0 {
-		c.Group = 30 * time.Second
+		c.Group = group
 	}
 	if c.MaxPerHour == 0 {
-		c.MaxPerHour = 30
+		c.MaxPerHour = most
 	}
 	return c
 }
