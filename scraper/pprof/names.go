@@ -25,7 +25,7 @@ const (
 // part of a key. A program that was built without symbols has addresses alone:
 // then the place within its file stands for the function, which stays the same
 // wherever the file is loaded.
-func (s *scratch) name(place uint64) {
+func (s *scratch) name(place int) {
 	loc, p := &s.locations[place], &s.parts[place]
 	m := s.mappingOf(loc)
 	library := m.allocator

@@ -2,6 +2,7 @@ package pprof
 
 import (
 	"bytes"
+	stdgzip "compress/gzip"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/pprof/profile"
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/zupee/memwatch"
@@ -29,9 +31,10 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkDecodeRatio compares decoding with decompression alone, in pairs one
-// after the other and by CPU time, so that other work on the machine counts
-// for neither. The median of the pairs is x-gunzip.
+// BenchmarkDecodeRatio compares decoding with decompression alone, by the reader
+// that decoding uses (x-gunzip) and by the standard library's (x-std-gunzip), and
+// with what profile.ParseData takes (x-parse): one after the other and by CPU
+// time, so that other work on the machine counts for none; medians.
 // MEMWATCH_PROFILE names a profile to measure instead of those made up.
 func BenchmarkDecodeRatio(b *testing.B) {
 	profiles := map[string][]byte{}
@@ -77,12 +80,32 @@ func decodeRatio(b *testing.B, raw []byte) {
 		}
 		return (cpu(b) - begin).Seconds()
 	}
+	standard := func() {
+		in.Reset(raw)
+		zr, err := stdgzip.NewReader(&in)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, zr); err != nil {
+			b.Fatal(err)
+		}
+	}
+	parse := func() {
+		if _, err := profile.ParseData(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
 	decode()
 	gunzip()
-	var ratios []float64
+	ratios := map[string][]float64{}
 	for b.Loop() {
-		ratios = append(ratios, timed(decode)/timed(gunzip))
+		ours := timed(decode)
+		for unit, other := range map[string]func(){"x-gunzip": gunzip, "x-std-gunzip": standard, "x-parse": parse} {
+			ratios[unit] = append(ratios[unit], ours/timed(other))
+		}
 	}
-	slices.Sort(ratios)
-	b.ReportMetric(ratios[len(ratios)/2], "x-gunzip")
+	for unit, r := range ratios {
+		slices.Sort(r)
+		b.ReportMetric(r[len(r)/2], unit)
+	}
 }

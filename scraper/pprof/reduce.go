@@ -67,6 +67,9 @@ func (d *Decoder) reduce(s *scratch, kind memwatch.ProfileKind) (*memwatch.Sites
 	if kind == memwatch.HeapProfile && s.period > 0 {
 		out.PeriodBytes = s.period
 	}
+	for place := range s.parts { // in their order in memory: stacks visit them in none
+		s.name(place)
+	}
 	for rest := s.samples; len(rest) > 0; {
 		var size uint64
 		size, rest = uvarint(rest)
@@ -143,9 +146,6 @@ func (s *scratch) key() (key uint64) {
 	n := 0
 	for _, place := range s.ids {
 		p := &s.parts[place]
-		if p.factor == 0 {
-			s.name(place)
-		}
 		switch {
 		case p.profilers:
 			return 0
@@ -166,9 +166,6 @@ func (s *scratch) spell() (key uint64) {
 	s.stack = s.stack[:0]
 	for _, place := range s.ids {
 		loc, p := &s.locations[place], &s.parts[place]
-		if p.factor == 0 {
-			s.name(place)
-		}
 		if p.profilers {
 			return 0
 		}

@@ -66,10 +66,10 @@ type (
 		mapping, address uint64
 		from, to         uint32 // in lines
 	}
-	// part is what a location makes of a key, once it is named: apart from the
-	// rest of it, for this is all that is looked at again and again.
+	// part is what a location makes of a key: apart from the rest of it, for this
+	// is all that is looked at again and again.
 	part struct {
-		hash, factor          uint64 // factor 0: not named yet
+		hash, factor          uint64
 		calls                 uint32 // lines that count
 		profilers, allocators bool   // are among them
 	}
