@@ -126,6 +126,9 @@ func (h *hub) restore(ctx context.Context) error {
 		if in.Verdict != nil {
 			h.alerts.engine.RestoreVerdict(in.Service, in.Instance.Instance, in.VerdictAt, in.Verdict)
 		}
+		if in.Last != nil {
+			h.alerts.engine.RestoreSample(in.Service, in.Instance.Instance, in.Last)
+		}
 	}
 	undelivered, err := h.store.Undelivered(ctx)
 	if err != nil {

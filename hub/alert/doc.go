@@ -33,8 +33,8 @@
 //
 // A leak is blamed on a version when the one before ran as long and was healthy.
 // It is fixed when a version that never showed it stays flat for as long as the
-// leak took to show, an hour at most. What is remembered of versions does not
-// outlast the hub.
+// leak took to show, an hour at most. Of a version's uptimes a restart keeps what
+// the newest reading of each instance tells.
 package alert
 
 import (

@@ -118,6 +118,15 @@ func (e *Engine) RestoreVerdict(serviceName, instanceName string, at time.Time, 
 	}
 }
 
+// RestoreSample tells the newest reading that is kept of an instance. It comes
+// after Describe and RestoreVerdict. Readings as old as it are no resends yet: what
+// they meant may have been lost.
+func (e *Engine) RestoreSample(serviceName, instanceName string, s *memwatch.Sample) {
+	in := e.instance(serviceName, instanceName)
+	in.footing = footingOf(s)
+	in.learn(s.Time)
+}
+
 // Reading takes one reading. One that is not newer than the instance's last is
 // a resend, or late, and changes nothing.
 func (e *Engine) Reading(r Reading) []Event {
@@ -130,7 +139,7 @@ func (e *Engine) Reading(r Reading) []Event {
 	in.finding = findingOf(&r, in.finding)
 	if r.Sample != nil {
 		in.footing = footingOf(r.Sample)
-		in.learn()
+		in.learn(in.at)
 	}
 	e.weigh(in)
 	events := e.fixed(in)

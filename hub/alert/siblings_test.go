@@ -185,3 +185,19 @@ func TestARestartedProcessMustRunAsLongAsTheLeakTookToShow(t *testing.T) {
 		t.Errorf("%+v", end)
 	}
 }
+
+func TestAVersionIsBlamedAfterARestartOfTheHubToo(t *testing.T) {
+	b := start(t)
+	last := &memwatch.Sample{Time: b.at, Start: b.at.Add(-5 * time.Hour)}
+	last.Set(memwatch.LiveHeapBytes, 90<<20)
+	b.Describe("checkout", "old", "v1")
+	b.RestoreVerdict("checkout", "old", b.at.Add(-time.Hour), healthy)
+	b.RestoreSample("checkout", "old", last)
+	b.Describe("checkout", "new", "v2")
+	if a := b.one(b.up("new", 3*time.Hour, 310, leaking("main.put")), true, fires); a.SinceVersion != "v2" {
+		t.Errorf("%+v", a)
+	}
+	if events := b.Reading(alert.Reading{Service: "checkout", Instance: "old", At: last.Time, Verdict: leaking("main.get")}); len(events) != 1 {
+		t.Errorf("what an acknowledged reading meant is lost: %+v", events)
+	}
+}

@@ -42,9 +42,9 @@ func (e *Engine) Describe(serviceName, instanceName, version string) {
 	e.instance(serviceName, instanceName).version = version
 }
 
-// learn remembers what an instance's reading says of its version.
-func (in *instance) learn() {
-	sv, up := in.service, in.uptime()
+// learn remembers what an instance's reading of that time says of its version.
+func (in *instance) learn(at time.Time) {
+	sv, up := in.service, max(0, at.Sub(in.footing.start))
 	if in.footing.start.IsZero() {
 		return
 	}
