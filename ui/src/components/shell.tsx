@@ -8,6 +8,7 @@ import { duration } from '../model/format.ts';
 import { Link, paths, usePath } from '../router.tsx';
 import { AlertIcon, AutoIcon, FleetIcon, HubIcon, Mark, MoonIcon, ProfileIcon, SunIcon } from './icons.tsx';
 import { useKeyboard } from './keyboard.ts';
+import { useTelling } from './notices.ts';
 import { useTheme } from './theme.ts';
 
 const places = [
@@ -22,6 +23,7 @@ export function Shell({ children, title }: { children: ReactNode; title: string 
   const help = useRef<HTMLDialogElement>(null);
   useKeyboard(useCallback(() => help.current?.showModal(), []));
   useTitle(title);
+  useTelling();
   const main = useFocusOnNavigation(path);
   return (
     <>

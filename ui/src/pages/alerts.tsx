@@ -2,6 +2,7 @@
 import type { Alert } from '../api/types.ts';
 import { Failure, Loading, Notice, Search, SeverityTag, SignIn, When } from '../components/basics.tsx';
 import { StateIcon } from '../components/icons.tsx';
+import { useNotices } from '../components/notices.ts';
 import { useLive, useNow, useStore } from '../live/hooks.ts';
 import type { Condition } from '../model/condition.ts';
 import { duration, growth, plural } from '../model/format.ts';
@@ -9,7 +10,8 @@ import { alertTitle } from '../model/story.ts';
 import { Link, paths, useQuery } from '../router.tsx';
 
 const states = ['all', 'firing', 'resolved'] as const;
-const types = { all: 'Every type', leak: 'Leaks', snapshot: 'Snapshots', disconnect: 'Disconnects' } as const;
+/** Snapshots are saved with every leak: they are there for who asks. */
+const types = { usual: 'Leaks and disconnects', leak: 'Leaks', disconnect: 'Disconnects', snapshot: 'Snapshots', all: 'Every type' } as const;
 
 export function AlertsPage() {
   const { alerts, loaded, error, signIn } = useLive();
@@ -18,10 +20,10 @@ export function AlertsPage() {
   const [query, setQuery] = useQuery();
   const text = query.get('q') ?? '';
   const state = states.find((s) => s === query.get('state')) ?? 'all';
-  const type = (Object.keys(types) as (keyof typeof types)[]).find((t) => t === query.get('type')) ?? 'all';
+  const type = (Object.keys(types) as (keyof typeof types)[]).find((t) => t === query.get('type')) ?? 'usual';
   const all = [...alerts.values()].sort(firingFirst);
   const firing = all.filter((a) => a.state === 'firing' && a.type === 'leak').length;
-  const shown = all.filter((a) => (state === 'all' || a.state === state) && (type === 'all' || a.type === type) && found(a, text));
+  const shown = all.filter((a) => (state === 'all' || a.state === state) && (type === 'all' || a.type === type || (type === 'usual' && a.type !== 'snapshot')) && found(a, text));
   if (!loaded && signIn) return <SignIn />;
   if (!loaded) return error ? <Failure error={new Error(error)} retry={store.retryNow} /> : <Loading height={320} label="Loading alerts" />;
   return (
@@ -33,14 +35,15 @@ export function AlertsPage() {
         <Search value={text} onChange={(q) => setQuery({ q })} label="Search alerts" />
         <div className="chips scroll" role="group" aria-label="Filter alerts">
           {states.map((s) => <button key={s} type="button" className="chip" aria-pressed={state === s} onClick={() => setQuery({ state: s === 'all' ? undefined : s })}>{s.charAt(0).toUpperCase() + s.slice(1)}</button>)}
-          <select className="select" aria-label="Type of alert" value={type} onChange={(e) => setQuery({ type: e.target.value === 'all' ? undefined : e.target.value })}>
+          <select className="select" aria-label="Type of alert" value={type} onChange={(e) => setQuery({ type: e.target.value === 'usual' ? undefined : e.target.value })}>
             {Object.entries(types).map(([key, word]) => <option key={key} value={key}>{word}</option>)}
           </select>
         </div>
+        <NoticesButton />
       </div>
       <section className="card" aria-label="Alerts">
         {shown.length === 0 ? (
-          all.length === 0 ? (
+          all.every((a) => a.type === 'snapshot') && !text ? (
             <Notice title="No alert yet" state="healthy"><p>An alert fires when a leak is proven and dangerous soon enough, and resolves by itself.</p></Notice>
           ) : (
             <Notice title="No alert matches" state="none"><button type="button" className="button" onClick={() => setQuery({ q: undefined, state: undefined, type: undefined })}>Show all</button></Notice>
@@ -51,6 +54,21 @@ export function AlertsPage() {
       </section>
     </>
   );
+}
+
+const noticesWord = { on: 'Telling you in this browser: stop', off: 'Tell me in this browser', forbidden: '', impossible: '' } as const;
+
+function NoticesButton() {
+  const [state, toggle] = useNotices();
+  if (state === 'impossible') return null;
+  if (state === 'forbidden') return <span className="muted small">This browser forbids notifications of this page.</span>;
+  return <button type="button" className="button desktop-only" aria-pressed={state === 'on'} onClick={toggle}>{noticesWord[state]}</button>;
+}
+
+/** What somebody decided, in a few words. */
+function decided(alert: Alert): string {
+  const [word, mark] = alert.silenced ? ['Silenced', alert.silenced] : alert.expected ? ['Expected', alert.expected] : alert.acknowledged ? ['Acknowledged', alert.acknowledged] : [];
+  return mark && alert.state === 'firing' ? `${word} by ${mark.who} · ` : '';
 }
 
 const severities = ['none', 'info', 'warning', 'critical'];
@@ -86,6 +104,7 @@ function Row({ alert, now }: { alert: Alert; now: number }) {
       </div>
       <span className="at"><When time={alert.timestamp} now={now} /></span>
       <p className="text">
+        {decided(alert)}
         {alert.type !== 'snapshot' && alert.state === 'resolved' && alert.resolvedAt && alert.timestamp ? `Resolved after ${duration((alert.resolvedAt - alert.timestamp) / 1000)} · ` : ''}
         {alert.type === 'leak' && rate ? `${growth(rate)} · ${plural((alert.instances ?? []).length, 'instance')}` : alert.message}
       </p>

@@ -2,9 +2,10 @@
 import { useEffect, useState } from 'react';
 import { hub } from '../api/client.ts';
 import type { Stats } from '../api/types.ts';
-import { Failure, Loading } from '../components/basics.tsx';
+import { Failure, Loading, When } from '../components/basics.tsx';
 import { Facts } from '../components/verdict.tsx';
-import { useAnswer } from '../live/hooks.ts';
+import { useAnswer, useLive, useNow } from '../live/hooks.ts';
+import { channelsOf, type Channel } from '../model/channels.ts';
 import { bytes, count, duration, plural } from '../model/format.ts';
 
 const everyMs = 5_000;
@@ -15,6 +16,8 @@ export function HubPage() {
     const timer = setInterval(() => document.hidden || setTick((n) => n + 1), everyMs);
     return () => clearInterval(timer);
   }, []);
+  const { alerts } = useLive();
+  const now = useNow();
   const { data, error, reload } = useAnswer('stats', tick, (signal) => hub.stats(signal));
   if (!data) return error ? <Failure error={error} retry={reload} /> : <Loading height={320} label="Loading the hub's state" />;
   return (
@@ -34,6 +37,7 @@ export function HubPage() {
         { label: 'Alerts ever', value: count(data.totalAlerts), detail: 'kept in its history' },
         { label: 'Browsers', value: count(data.dashboardClients), detail: 'looking at it now' },
       ]} />
+      <Channels list={channelsOf([...alerts.values()])} now={now} />
       <Group title="What it keeps" list={[
         { label: 'Database', value: bytes(data.databaseBytes), detail: 'readings, alerts, verdicts' },
         { label: 'Profiles', value: count(data.profiles), detail: bytes(data.profileBytes) },
@@ -50,4 +54,24 @@ function sentence(s: Stats): string {
 
 function Group({ title, list }: { title: string; list: { label: string; value: string; detail: string }[] }) {
   return <section className="card"><header><h2>{title}</h2></header><div className="card-body"><Facts list={list} /></div></section>;
+}
+
+/** The channels that were to tell of the newest alerts, and whether they could. */
+function Channels({ list, now }: { list: Channel[]; now: number }) {
+  if (list.length === 0) return null;
+  return (
+    <section className="card">
+      <header><h2>Whom it tells</h2></header>
+      <div className="card-body">
+        <ul className="events">
+          {list.map((c) => (
+            <li key={c.name}>
+              <When time={c.last} now={now} /><span className="grow"><b>{c.name}</b> {plural(c.delivered, 'alert')} told{c.reason && <span className="muted"> · {c.reason}</span>}</span>
+              <span className="tag" data-tone={c.failed ? 'leaking' : c.waiting ? 'suspect' : 'healthy'}>{c.failed ? `${count(c.failed)} failed` : c.waiting ? `${count(c.waiting)} waiting` : 'Well'}</span>
+            </li>
+          ))}
+        </ul>
+      </div>
+    </section>
+  );
 }
