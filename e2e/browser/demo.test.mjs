@@ -74,6 +74,13 @@ test('the demo shows the leaking service, its function and its profile', async (
   assert.ok((await page.locator('.stack-list [data-own=true]').first().innerText()).includes(culprit.function));
   await page.locator('canvas[aria-roledescription="flame graph"]').waitFor();
 
+  // Somebody takes it, and the others see who and why.
+  await page.getByRole('button', { name: 'Acknowledge' }).click();
+  await page.getByLabel('Your name').fill('Ada');
+  await page.getByLabel('Why').fill('the fix is being deployed');
+  await page.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
+  await page.getByRole('listitem').filter({ hasText: 'Acknowledged by Ada: the fix is being deployed' }).waitFor();
+
   // One alert for the leak, and its evidence opens in go tool pprof.
   const { alerts } = await getJSON(`${base}/api/alerts?service=${leaking.name}`);
   assert.equal(alerts.filter((a) => a.type === 'leak').length, 1);
@@ -86,6 +93,20 @@ test('the demo shows the leaking service, its function and its profile', async (
   });
   const top = stdout.split('\n').filter((line) => /\d+%/.test(line) && !/Showing|Dropped/.test(line))[0];
   assert.ok(top?.includes(culprit.leaf) || top?.includes(culprit.function), `top of the diff is the culprit:\n${stdout}`);
+
+  // A profile brought by a person, and any two compared.
+  await page.goto(`${base}/profiles`);
+  const own = Buffer.from(await (await fetch(url(proof.id))).arrayBuffer());
+  await page.locator('input[type=file]').setInputFiles({ name: 'own.pb.gz', mimeType: 'application/octet-stream', buffer: own });
+  await page.waitForURL(/\/profiles\/upload-/);
+  await page.locator('canvas').first().waitFor();
+  await page.getByRole('link', { name: 'Profiles', exact: true }).first().click();
+  await page.getByRole('checkbox', { name: 'Compare uploads, Heap, Uploaded' }).check();
+  await page.getByRole('checkbox', { name: `Compare ${leaking.name}, Heap, Baseline` }).first().check();
+  await page.getByRole('link', { name: 'Compare', exact: true }).click();
+  await page.getByRole('heading', { name: /grew by/ }).waitFor();
+  const ui = await fetch(`${base}/pprof/${proof.id}/?base=${proof.baseId}`);
+  assert.ok(ui.ok && (await ui.text()).includes(culprit.leaf), 'pprof’s own page shows the function');
 
   const diff = `/profiles/${proof.id}?base=${proof.baseId}`;
   const places = {
