@@ -29,6 +29,8 @@ type fakeSource struct {
 	read       []memwatch.ProfileKind
 	// raw is every profile; nil for one that no pprof can read.
 	raw []byte
+	// asked is called at each reading; nil for nobody.
+	asked func()
 }
 
 func newFake() *fakeSource {
@@ -37,6 +39,9 @@ func newFake() *fakeSource {
 
 func (f *fakeSource) Sample(ctx context.Context) (memwatch.Sample, error) {
 	f.at = f.at.Add(f.interval)
+	if f.asked != nil {
+		f.asked()
+	}
 	if f.down != nil {
 		return memwatch.Sample{}, f.down
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 	"log/slog"
 	"time"
@@ -40,6 +41,8 @@ type runner struct {
 	logged   *throttle // what the log was told of troubles
 	sent     *throttle // what the hub was told of them
 	failures int       // in a row
+	stuck    int       // of those, timeouts
+	rest     time.Time // until when the target is left alone
 }
 
 // Repeated troubles are told this often.
@@ -49,18 +52,24 @@ const (
 )
 
 // run reads the target each interval until ctx ends. The first reading comes
-// soon; targets start apart from each other, the same way each time.
+// soon; from the second on each target has its own place within the interval,
+// the same one each time, so that a thousand targets are not read in one moment.
 func (r *runner) run(ctx context.Context) {
 	defer close(r.done)
 	defer func() { r.scraper.Close() }()
 	defer r.save(true)
 	tick := time.NewTicker(1 + phase(r.target, min(r.interval, time.Second)))
 	defer tick.Stop()
-	for first := true; r.wait(ctx, tick); first = false {
-		if first {
+	for n := 0; r.wait(ctx, tick); n++ {
+		switch n {
+		case 0:
+			tick.Reset(r.interval/2 + phase(r.target, r.interval))
+		case 1:
 			tick.Reset(r.interval)
 		}
-		r.step(ctx)
+		if !time.Now().Before(r.rest) {
+			r.step(ctx)
+		}
 	}
 }
 
@@ -84,9 +93,12 @@ func (r *runner) wait(ctx context.Context, tick *time.Ticker) bool {
 
 // phase is a target's own place within an interval.
 func phase(t memwatch.Target, interval time.Duration) time.Duration {
-	h := fnv.New32a()
+	h := fnv.New64a()
 	_, _ = h.Write([]byte(t.Service + "\x00" + t.Instance))
-	return time.Duration(float64(interval) * float64(h.Sum32()) / (1 << 32))
+	x := h.Sum64()
+	x = (x ^ x>>33) * 0xff51afd7ed558ccd // shop-1 and shop-2 are to lie apart
+	x ^= x >> 33
+	return time.Duration(float64(interval) * float64(x>>11) / (1 << 53))
 }
 
 // step takes one reading and does all that follows from it.
@@ -111,6 +123,8 @@ func (r *runner) step(ctx context.Context) {
 	}
 	l.rushes = r.gasp.near(&l.sample)
 	r.history.add(&l.sample)
+	r.stuck = 0
+	l.slowed = r.pause(time.Duration(l.sample.Or(memwatch.ScrapeSeconds, 0)*float64(time.Second))) || l.slowed
 	r.status.saw(l)
 	r.learn(l.build)
 	r.spare(l)
@@ -176,9 +190,37 @@ func (r *runner) judge(l *look) *memwatch.Verdict {
 	return v
 }
 
-// failed deals with a reading that there is not.
+// A reading that took longer than slowReading counts as work for the target
+// (one that is less may be the way to it), and readings may take a tenth of its
+// time.
+const (
+	slowReading  = 250 * time.Millisecond
+	readingShare = 0.1
+)
+
+// pause leaves a target alone that was slow to answer, and reports whether it
+// is to be read less often than wished for.
+func (r *runner) pause(took time.Duration) bool {
+	rest := time.Duration(float64(took) / readingShare)
+	if took <= slowReading || rest <= r.interval {
+		return false
+	}
+	r.rest = time.Now().Add(rest - r.interval/10) // a ticker's jitter must not cost a whole tick
+	return true
+}
+
+// maxRest is how long a target that does not answer is left alone at most.
+const maxRest = time.Minute
+
+// failed deals with a reading that there is not. A target that does not answer
+// in time is asked half as often each time; one that is not there costs nothing.
 func (r *runner) failed(err error) {
 	r.failures++
+	var e *scraper.Error
+	if errors.As(err, &e) && e.Reason == scraper.Timeout {
+		r.rest = time.Now().Add(min(r.interval<<min(r.stuck, 10), maxRest) - r.interval/10)
+		r.stuck++
+	}
 	r.trouble(err, true)
 }
 
@@ -217,13 +259,13 @@ func (r *runner) back(s *memwatch.Sample) {
 	r.sent.clear()
 }
 
-// spare says when profiles are read less often than wished for.
+// spare says when the target is read less often than wished for.
 func (r *runner) spare(l *look) {
 	if !l.slowed {
 		return
 	}
 	if _, ok := r.logged.allow("slow", l.sample.Time); ok {
-		r.log.Warn("scraping less: target slow; profiles are read less often to spare it")
+		r.log.Warn("scraping less: target slow; it is read, or its profiles are, less often to spare it")
 	}
 }
 

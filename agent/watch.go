@@ -96,7 +96,7 @@ func (w *watch) due(l *look) []memwatch.ProfileKind {
 	wants := w.det.Wants()
 	now := l.sample.Time
 	every := func(kind memwatch.ProfileKind, interval time.Duration) bool {
-		interval, slowed := w.guard.Interval(interval)
+		interval, slowed := w.guard.Interval(kind, interval)
 		l.slowed = l.slowed || slowed && interval > slowInterval
 		// A tenth of slack: a ticker's jitter must not cost a whole tick.
 		return now.Sub(w.read[kind]) >= interval-interval/10 && !now.Before(w.off[kind])
@@ -123,6 +123,7 @@ func (w *watch) profile(ctx context.Context, l *look, kind memwatch.ProfileKind)
 	}
 	now := l.sample.Time
 	w.read[kind] = now
+	start := time.Now()
 	p, err := w.source.Profile(ctx, kind)
 	if err != nil {
 		unsupported := errors.Is(err, scraper.ErrUnsupported)
@@ -130,11 +131,12 @@ func (w *watch) profile(ctx context.Context, l *look, kind memwatch.ProfileKind)
 			w.off[kind] = now.Add(notServedFor)
 		}
 		if !unsupported && ctx.Err() == nil {
+			w.guard.Failed(kind, time.Since(start))
 			l.troubles = append(l.troubles, err)
 		}
 		return err
 	}
-	w.guard.Took(p.Took)
+	w.guard.Took(kind, p.Took, len(p.Raw))
 	if kind == memwatch.HeapProfile {
 		w.gc = l.sample.Or(memwatch.NumGC, -1)
 	}

@@ -216,14 +216,42 @@ func TestABadConfigNamesTheField(t *testing.T) {
 
 func TestTheGuardLengthensTheIntervalOfASlowTarget(t *testing.T) {
 	g := scraper.Guard{Share: 0.005}
-	if d, slowed := g.Interval(time.Minute); d != time.Minute || slowed {
-		t.Errorf("before anything is known: %v %v", d, slowed)
+	want := func(why string, kind memwatch.ProfileKind, wish, interval time.Duration) {
+		t.Helper()
+		if d, slowed := g.Interval(kind, wish); d != interval || slowed != (interval > wish) {
+			t.Errorf("%s: %v %v, want %v", why, d, slowed, interval)
+		}
 	}
-	g.Took(100 * time.Millisecond)
-	if d, slowed := g.Interval(time.Minute); d != time.Minute || slowed {
-		t.Errorf("100 ms each minute is 0.17 %%: %v %v", d, slowed)
+	want("nothing is known", memwatch.HeapProfile, time.Minute, time.Minute)
+	g.Took(memwatch.HeapProfile, 100*time.Millisecond, 1000)
+	want("100 ms each minute are 0.17 %", memwatch.HeapProfile, time.Minute, time.Minute)
+	want("100 ms each 10 s are 1 %", memwatch.HeapProfile, 10*time.Second, 20*time.Second)
+	g.Took(memwatch.GoroutineProfile, 50*time.Millisecond, 1000)
+	want("both kinds together", memwatch.HeapProfile, 10*time.Second, 30*time.Second)
+}
+
+func TestTheGuardTakesABytesWorthForTheLeastCost(t *testing.T) {
+	g := scraper.Guard{Share: 0.005}
+	g.Took(memwatch.HeapProfile, 0, 5<<20)
+	if d, slowed := g.Interval(memwatch.HeapProfile, 10*time.Second); !slowed || d < 20*time.Second {
+		t.Errorf("5 MiB at once: %v %v", d, slowed)
 	}
-	if d, slowed := g.Interval(10 * time.Second); d != 20*time.Second || !slowed {
-		t.Errorf("100 ms each 10 s is 1 %%: %v %v, want 20s true", d, slowed)
+}
+
+func TestTheGuardAsksLessForWhatFails(t *testing.T) {
+	var g scraper.Guard
+	for i := range 8 {
+		g.Failed(memwatch.HeapProfile, time.Millisecond)
+		want := 10 * time.Second << min(i+1, 6)
+		if d, slowed := g.Interval(memwatch.HeapProfile, 10*time.Second); d != want || !slowed {
+			t.Errorf("after %d failures: %v %v, want %v", i+1, d, slowed, want)
+		}
+		if d, _ := g.Interval(memwatch.GoroutineProfile, 10*time.Second); d != 10*time.Second {
+			t.Errorf("another kind: %v", d)
+		}
+	}
+	g.Took(memwatch.HeapProfile, time.Millisecond, 1)
+	if d, slowed := g.Interval(memwatch.HeapProfile, 10*time.Second); d != 10*time.Second || slowed {
+		t.Errorf("after it came: %v %v", d, slowed)
 	}
 }
