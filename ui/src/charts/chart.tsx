@@ -5,7 +5,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import './chart.css';
 import { themeChanged } from '../components/theme.ts';
-import { clock } from '../model/format.ts';
+import { clock, together } from '../model/format.ts';
 import { downsample, type Column, type Point } from '../model/readings.ts';
 import { lookAhead, type Overlay } from '../model/trend.ts';
 import { chartOptions, type Mark, type Series } from './options.ts';
@@ -42,7 +42,7 @@ export function Chart({ title, message, lines, format, binary = false, marks, ov
     <section className="card chart" aria-labelledby={id}>
       <header>
         <h3 id={id}>{title}</h3>
-        <p className="muted small">{message}</p>
+        <p className="muted small">{together(message)}</p>
       </header>
       <Plot {...{ lines: present, data, format, binary, marks, overlays, from, to, onZoom, setCursor }} label={`${title}: ${message}`} />
       <Legend lines={present} data={data} cursor={cursor} format={format} />

@@ -1,5 +1,5 @@
 // The small parts every page uses.
-import { useEffect, useId, useState, type ReactNode, type RefObject } from 'react';
+import { Fragment, useEffect, useId, useState, type ReactNode, type RefObject } from 'react';
 import { HubError, signInURL } from '../api/client.ts';
 import type { Severity, Sparkline as SparklineData } from '../api/types.ts';
 import { conditionMeaning, conditionWord, type Condition } from '../model/condition.ts';
@@ -75,6 +75,11 @@ async function copyText(text: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** A function's name that breaks between its parts where it must; what is copied from it stays as it is. */
+export function Breakable({ text }: { text: string }) {
+  return text.split(/(?<=[.)/])/).map((piece, i) => <Fragment key={i}>{i > 0 && <wbr />}{piece}</Fragment>);
 }
 
 interface NoticeProps {

@@ -2,13 +2,17 @@
 import type { Culprit, Gate, Verdict } from '../api/types.ts';
 import { bytes, count, growth, percent, place, plural, shortFunction } from '../model/format.ts';
 import { facts, gateNeed, gateTitle, gateValue, type Fact } from '../model/story.ts';
+import { Breakable } from './basics.tsx';
 import { OpenIcon, PassIcon } from './icons.tsx';
+
+/** A value of more letters than this (a function) is set smaller, so that it need not break. */
+const longValue = 18;
 
 export function Facts({ list }: { list: Fact[] }) {
   return (
     <dl className="facts">
       {list.map(({ label, value, detail }) => (
-        <div key={label}><dt>{label}</dt><dd>{value}<small>{detail}</small></dd></div>
+        <div key={label}><dt>{label}</dt><dd data-long={value.length > longValue}><Breakable text={value} /><small>{detail}</small></dd></div>
       ))}
     </dl>
   );

@@ -2,7 +2,7 @@
 import { lazy, Suspense } from 'react';
 import { evidenceURL, hub, profileURL, reportURL } from '../api/client.ts';
 import type { Alert, Capture, Delivery, Mark } from '../api/types.ts';
-import { CopyButton, Failure, Loading, SeverityTag, When } from '../components/basics.tsx';
+import { Breakable, CopyButton, Failure, Loading, SeverityTag, When } from '../components/basics.tsx';
 import { Decide } from '../components/decide.tsx';
 import { Evidence } from '../components/evidence.tsx';
 import { StateIcon } from '../components/icons.tsx';
@@ -53,7 +53,7 @@ function Story({ alert, proof, now, decided }: { alert: Alert; proof: Capture | 
   return (
     <>
       <div className="hero" data-tone={tone}>
-        <h1><StateIcon state={tone} size={28} /><span>{alertTitle(alert)}</span></h1>
+        <h1><StateIcon state={tone} size={28} /><span><Breakable text={alertTitle(alert)} /></span></h1>
         <p><b>{alert.state === 'firing' ? 'Firing' : 'Resolved'}</b>{alert.type === 'leak' && <SeverityTag severity={alert.severity} />}<span>since <When time={alert.timestamp} now={now} /></span><Link to={paths.service(alert.service)}>Open {alert.service} →</Link></p>
       </div>
       <Marks alert={alert} now={now} />
