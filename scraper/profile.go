@@ -38,6 +38,19 @@ func (s *Scraper) profile(ctx context.Context, kind memwatch.ProfileKind) (*Prof
 	if path == Off || path == "" {
 		return nil, s.client.fail(string(kind)+" profile", NoEndpoint, ErrUnsupported, "set endpoints."+string(kind))
 	}
+	p, err := s.profileAt(ctx, kind, path)
+	if kind == memwatch.HeapProfile && s.otherHeap != "" && errors.Is(err, ErrUnsupported) {
+		if other, e := s.profileAt(ctx, kind, s.otherHeap); e == nil {
+			p, err, s.endpoints.Heap = other, nil, s.otherHeap
+		}
+	}
+	if err == nil && kind == memwatch.HeapProfile {
+		s.inuse, s.otherHeap = liveBytes(p.Sites), ""
+	}
+	return p, err
+}
+
+func (s *Scraper) profileAt(ctx context.Context, kind memwatch.ProfileKind, path string) (*Profile, error) {
 	var p *Profile
 	at := time.Now()
 	err := s.client.fetch(ctx, path, func(body []byte, took time.Duration) error {
@@ -55,9 +68,6 @@ func (s *Scraper) profile(ctx context.Context, kind memwatch.ProfileKind) (*Prof
 		p = &Profile{Raw: raw, Sites: sites, Took: took}
 		return nil
 	})
-	if err == nil && kind == memwatch.HeapProfile {
-		s.inuse = liveBytes(p.Sites)
-	}
 	return p, err
 }
 

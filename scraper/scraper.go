@@ -28,8 +28,11 @@ type Scraper struct {
 	decoder              pprof.Decoder
 	// inuse is the newest heap profile's total: the live heap of targets that
 	// serve profiles and nothing else.
-	inuse   float64
-	trouble []error
+	inuse float64
+	// otherHeap is where a heap profile may be if not at the usual place: that of
+	// gperftools. "" when it is known where it is.
+	otherHeap string
+	trouble   []error
 	// told is what the newest metrics say of the program; build is all that is known.
 	told, build Build
 }
@@ -50,6 +53,9 @@ func New(cfg Config) (*Scraper, error) {
 	s := &Scraper{client: c, endpoints: cfg.Endpoints.resolve(c.base.Path), process: process{root: "/"}}
 	s.vars = source{path: s.endpoints.Vars, explicit: cfg.Endpoints.Vars != "", read: s.readVars}
 	s.metrics = source{path: s.endpoints.Metrics, explicit: cfg.Endpoints.Metrics != "", read: s.readMetrics}
+	if prefix, ok := strings.CutSuffix(s.endpoints.Heap, "/debug/pprof/heap"); ok && cfg.Endpoints.Heap == "" {
+		s.otherHeap = prefix + "/pprof/heap"
+	}
 	s.index = source{path: s.indexPath(), read: readIndex}
 	if cfg.PID != 0 {
 		s.process.use(cfg.PID)
