@@ -119,6 +119,8 @@ func (d *Detector) collect(s *memwatch.Sample) {
 	}
 	if v, ok := offHeapOf(s); ok {
 		d.series[offHeap].pyramid.add(v)
+	} else if v, ok := s.Get(memwatch.RSSBytes); ok && d.heapless(s) {
+		d.series[offHeap].pyramid.add(v)
 	}
 	if v, ok := fragmentsOf(s); ok {
 		d.series[fragments].pyramid.add(v)
@@ -163,6 +165,17 @@ func liveOf(s *memwatch.Sample) (float64, bool) {
 		return v, v > 0
 	}
 	return s.Get(memwatch.HeapAllocBytes)
+}
+
+// heapless reports whether nothing is known of any heap, now or before: then
+// all resident memory is what there is to judge.
+func (d *Detector) heapless(s *memwatch.Sample) bool {
+	for _, sig := range [...]memwatch.Signal{memwatch.LiveHeapBytes, memwatch.HeapAllocBytes, memwatch.SysBytes} {
+		if _, ok := s.Get(sig); ok {
+			return false
+		}
+	}
+	return d.series[liveHeap].pyramid.level[0].total == 0
 }
 
 // offHeapOf is resident memory that the runtime does not account for.
