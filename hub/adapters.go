@@ -111,7 +111,10 @@ func (d decisions) Log(ctx context.Context, id string) ([]memwatch.Transition, e
 }
 
 // incoming is the blobs as agents' connections see them.
-type incoming struct{ blob.Store }
+type incoming struct {
+	blob.Store
+	hub *hub
+}
 
 // Write implements ingest.Blobs.
 func (in incoming) Write(ctx context.Context, sha256 string, offset int64, part []byte) (int64, error) {
@@ -122,6 +125,9 @@ func (in incoming) Write(ctx context.Context, sha256 string, offset int64, part 
 		return gap.Want, nil
 	case errors.Is(err, blob.ErrTooLarge):
 		return next, fmt.Errorf("%w: %w", ingest.ErrTooLarge, err)
+	}
+	if in.hub.noRoom(err) {
+		return next, fmt.Errorf("%w: %w", ingest.ErrFull, err)
 	}
 	return next, err
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/auth"
 	"github.com/zupee/memwatch/hub/blob"
 	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/internal/durable"
@@ -58,6 +59,9 @@ func copyData(ctx context.Context, data, dir string) (b backup, err error) {
 		return b, err
 	}
 	defer func() { err = errors.Join(err, db.Close(), os.Remove(path+".lock")) }()
+	if err := auth.Copy(ctx, data, dir); err != nil {
+		return b, err
+	}
 	captures, err := allCaptures(ctx, db)
 	if err != nil {
 		return b, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zupee/memwatch/hub/auth"
 	"github.com/zupee/memwatch/hub/ingest"
 	"github.com/zupee/memwatch/hub/live"
 	"github.com/zupee/memwatch/hub/notify"
@@ -20,12 +21,19 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Data is the folder that everything is kept in; it is made if need be.
 	Data string `yaml:"data"`
-	// Insecure allows to listen where other machines can connect.
+	// Insecure allows to listen where other machines can connect without TLS or
+	// without asking who they are.
 	Insecure bool `yaml:"insecure"`
+	// TLS is served when it has a certificate.
+	TLS  TLS         `yaml:"tls"`
+	Auth auth.Config `yaml:"auth"`
 	// Hosts are the names, besides localhost and addresses, that a hub on
 	// loopback is asked for: those of a proxy before it. Any other name in a
 	// request is refused, so that no web page can reach the hub under its own.
 	Hosts []string `yaml:"hosts"`
+
+	// MaxConnections bounds all connections together; more are refused.
+	MaxConnections int `yaml:"maxConnections"`
 
 	Presence  Presence      `yaml:"presence"`
 	Retention Retention     `yaml:"retention"`
@@ -70,14 +78,14 @@ type Retention struct {
 // DefaultConfig is a hub for one machine.
 func DefaultConfig() Config {
 	return Config{
-		Listen: "127.0.0.1:4000", Data: "./memwatch-data",
+		Listen: "127.0.0.1:4000", Data: "./memwatch-data", MaxConnections: 30_000,
 		Presence: Presence{Grace: 15 * time.Second, Silence: time.Minute, AlertAfter: time.Minute, ForgetAfter: time.Hour},
 		Retention: Retention{
 			Readings: 48 * time.Hour, Minutes: 14 * 24 * time.Hour, TenMinutes: 180 * 24 * time.Hour,
 			Alerts: 180 * 24 * time.Hour, Profiles: 30 * 24 * time.Hour,
 			MaxProfiles: 10_000, MaxProfileBytes: 20 << 30,
 		},
-		Ingest: ingest.DefaultConfig(), Live: live.DefaultConfig(), Metrics: Metrics{Instances: 5000},
+		Auth: auth.DefaultConfig(), Ingest: ingest.DefaultConfig(), Live: live.DefaultConfig(), Metrics: Metrics{Instances: 5000},
 	}
 }
 
@@ -85,6 +93,9 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	if err := c.validateListen(); err != nil {
 		return err
+	}
+	if c.MaxConnections < 10 || c.MaxConnections > 10_000_000 {
+		return fmt.Errorf("maxConnections: %d is not allowed: want 10 to 10000000", c.MaxConnections)
 	}
 	if c.Data == "" {
 		return errors.New("data: missing: want a folder")
@@ -126,18 +137,30 @@ func (c Config) Validate() error {
 	return c.Live.Validate()
 }
 
-// validateListen refuses addresses that others can reach: nothing is asked of
-// whoever connects.
+// validateListen refuses addresses that others can reach, where nobody is asked
+// who they are, or where others on the way can read along.
 func (c Config) validateListen() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %q is not allowed: want host:port, such as 127.0.0.1:4000", c.Listen)
 	}
-	if c.Insecure || isLoopback(host) {
-		return nil
+	if err := c.TLS.validate(); err != nil {
+		return err
 	}
-	return fmt.Errorf("listen: other machines can reach %q, and this hub asks nobody for a password: "+
-		"listen on 127.0.0.1, or say --insecure (insecure: true) where the network is trusted", c.Listen)
+	if err := c.Auth.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case c.Insecure || isLoopback(host):
+		return nil
+	case !c.Auth.Required:
+		return fmt.Errorf("listen: other machines can reach %q, and this hub asks nobody who they are: "+
+			"say --auth (auth.required: true), listen on 127.0.0.1, or say --insecure (insecure: true) where the network is trusted", c.Listen)
+	case c.TLS.Cert == "":
+		return fmt.Errorf("listen: other machines can reach %q, and passwords and tokens would cross the network in the clear: "+
+			"give --tls-cert and --tls-key (tls.cert, tls.key), or say --insecure (insecure: true) where a proxy before the hub ends TLS", c.Listen)
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {
@@ -149,4 +172,9 @@ func isLoopback(host string) bool {
 }
 
 // link is where people find the dashboard, as far as the configuration tells.
-func (c Config) link() string { return "http://" + c.Listen }
+func (c Config) link() string {
+	if c.TLS.Cert != "" {
+		return "https://" + c.Listen
+	}
+	return "http://" + c.Listen
+}

@@ -21,7 +21,7 @@ func opened(t *testing.T, dir string) (h *hub, shut func()) {
 	}
 	return h, func() {
 		h.feed.Close(context.Background())
-		if err := h.store.Close(); err != nil {
+		if err := h.close(); err != nil {
 			t.Error(err)
 		}
 	}

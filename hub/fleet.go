@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ type name struct{ service, instance string }
 type fleet struct {
 	cfg Presence
 	now func() time.Time
+	// maxServices and maxInstances bound what may join; 0 is no bound.
+	maxServices, maxInstances int
 
 	mu       sync.RWMutex
 	services map[string]*service
@@ -69,17 +72,39 @@ func (f *fleet) get(n name) (*service, *instance) {
 	return s, i
 }
 
+// room says why there is none for a new instance.
+func (f *fleet) room(n name) error {
+	s := f.services[n.service]
+	if s == nil && f.maxServices > 0 && len(f.services) >= f.maxServices {
+		return fmt.Errorf("this hub knows %d services, and takes no more (ingest.maxServices)", len(f.services))
+	}
+	if s != nil && s.instances[n.instance] != nil || f.maxInstances == 0 {
+		return nil
+	}
+	instances := 0
+	for _, s := range f.services {
+		instances += len(s.instances)
+	}
+	if instances >= f.maxInstances {
+		return fmt.Errorf("this hub knows %d instances, and takes no more (ingest.maxInstances)", instances)
+	}
+	return nil
+}
+
 // join notes that one more connection speaks for an instance.
-func (f *fleet) join(t memwatch.Target) []wire.ServiceUpdate {
+func (f *fleet) join(t memwatch.Target) ([]wire.ServiceUpdate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.room(name{t.Service, t.Instance}); err != nil {
+		return nil, err
+	}
 	s, i := f.get(name{t.Service, t.Instance})
 	i.holders++
 	i.heard = f.now()
 	if i.status != wire.Disconnected {
-		return nil
+		return nil, nil
 	}
-	return s.turn(i, wire.Connected, "")
+	return s.turn(i, wire.Connected, ""), nil
 }
 
 // describe takes what a registration says.

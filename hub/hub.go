@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/zupee/memwatch/hub/alert"
+	"github.com/zupee/memwatch/hub/api"
+	"github.com/zupee/memwatch/hub/auth"
 	"github.com/zupee/memwatch/hub/blob"
 	"github.com/zupee/memwatch/hub/ingest"
 	"github.com/zupee/memwatch/hub/live"
@@ -35,8 +37,12 @@ type hub struct {
 	feed   *live.Feed
 	desk   *notify.Desk
 	agents *ingest.Server
+	access *auth.DB
+	gate   *auth.Gate
+	rest   *api.Server // made with the handler
 
 	registry *prometheus.Registry
+	full     atomic.Bool  // there was no room for the last profile that came
 	readings atomic.Int64 // stored since the start
 	// presence keeps the order of who came and who went on the way from the
 	// fleet to the alerts and the browsers.
@@ -68,6 +74,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 		cfg: cfg, logger: logger, started: time.Now(), store: db, blobs: blobs,
 		fleet: newFleet(cfg.Presence, time.Now), registry: newRegistry(),
 	}
+	h.fleet.maxServices, h.fleet.maxInstances = cfg.Ingest.MaxServices, cfg.Ingest.MaxInstances
 	h.feed = live.New(cfg.Live, version.String(), logger.With("room", "live"), h.registry)
 	if h.desk, err = notify.New(cfg.Notify, cfg.link(), db, logger.With("room", "notify"), h.registry); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -75,13 +82,22 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 	h.alerts = newAnnouncer(alert.New(alert.Config{
 		DisconnectAfter: cfg.Presence.AlertAfter, ForgetAfter: cfg.Presence.ForgetAfter,
 	}), db, h.fleet, h.feed, h.desk, logger, h.registry)
-	h.agents = ingest.New(cfg.Ingest, sink{h}, incoming{blobs}, logger.With("room", "ingest"), h.registry)
+	h.agents = ingest.New(cfg.Ingest, sink{h}, incoming{blobs, h}, logger.With("room", "ingest"), h.registry)
 	h.registry.MustRegister(&collector{h}, verdicts{h.fleet, cfg.Metrics.Instances})
+	if h.access, err = auth.OpenDB(ctx, cfg.Data); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if h.gate, err = auth.New(cfg.Auth, h.access, logger.With("room", "auth"), h.registry); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
 	if err := h.restore(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("read the state of the last run: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("read the state of the last run: %w", err), h.close())
 	}
 	return h, nil
 }
+
+// close closes what open opened.
+func (h *hub) close() error { return errors.Join(h.store.Close(), h.access.Close()) }
 
 // sparkTime bounds how long a start waits for sparklines of the last run; those
 // that are missing fill as readings come.

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,16 +32,21 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.store.Close()) }()
+	defer func() { err = errors.Join(err, h.close()) }()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w (is another hub running? choose an address with --listen)", cfg.Listen, err)
 	}
-	server := &http.Server{
-		Handler: h.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
-		WriteTimeout: 10 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	listener = h.bounded(listener)
+	scheme := "http"
+	if cfg.TLS.Cert != "" {
+		files, err := newCertificates(cfg.TLS, logger)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		scheme, listener = "https", tls.NewListener(listener, files.serverConfig())
 	}
+	server := newServer(h.handler(), logger)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 
@@ -52,7 +58,9 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (err error) {
 	defer wg.Wait()
 	defer stop()
 
-	logger.Info("hub is ready", "url", "http://"+listener.Addr().String(), "data", cfg.Data)
+	url := scheme + "://" + listener.Addr().String()
+	logger.Info("hub is ready", "url", url, "data", cfg.Data)
+	h.invite(ctx, url)
 	if cfg.Ready != nil {
 		cfg.Ready(listener.Addr().String())
 	}
@@ -65,6 +73,28 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (err error) {
 	case err := <-failed:
 		h.shutdown(context.WithoutCancel(ctx), server)
 		return fmt.Errorf("serve: %w", err)
+	}
+}
+
+// newServer bounds what one connection may cost: who sends slowly, or much before
+// it is clear what for, is cut off.
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		WriteTimeout: 10 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// invite says how the first user is made, while there is none.
+func (h *hub) invite(ctx context.Context, url string) {
+	users, err := h.access.Users(ctx)
+	if err != nil {
+		h.logger.Error("users cannot be read", "error", err)
+		return
+	}
+	if path := h.gate.SetupPath(len(users)); path != "" {
+		h.logger.Warn("there is no user yet: open this link once to make the first operator, or run memwatch-hub user add", "link", url+path)
 	}
 }
 
@@ -88,12 +118,16 @@ func (h *hub) shutdown(ctx context.Context, server *http.Server) {
 	})
 }
 
+// recheckEvery is how soon the connections of a token that was revoked are closed.
+const recheckEvery = 3 * time.Second
+
 // tick notices what happens by itself: who is gone, and what that means.
 func (h *hub) tick(ctx context.Context) {
 	every := min(time.Second, max(h.cfg.Presence.Grace/4, 20*time.Millisecond))
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	failing, back := false, false
+	var checked time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -106,6 +140,10 @@ func (h *hub) tick(ctx context.Context) {
 		}
 		h.turn(h.fleet.sweep)
 		h.forget()
+		if time.Since(checked) >= recheckEvery {
+			checked = time.Now()
+			h.gate.Recheck(ctx)
+		}
 		err := h.alerts.observe(ctx, func(e *alert.Engine) []alert.Event { return e.Tick(time.Now()) })
 		if err != nil && !failing && ctx.Err() == nil {
 			h.logger.Error("alerts cannot be saved; they are tried again every second", "error", err)
@@ -147,7 +185,7 @@ func (h *hub) prune(ctx context.Context) error {
 	defer h.captures.Unlock()
 	now := time.Now()
 	pruned, err := h.store.Prune(ctx, now)
-	errs := []error{err}
+	errs := []error{err, h.gate.Tidy(ctx)}
 	for _, sha256 := range pruned.Blobs {
 		errs = append(errs, h.blobs.Delete(ctx, sha256))
 	}

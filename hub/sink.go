@@ -17,8 +17,12 @@ import (
 type sink struct{ *hub }
 
 // Join implements ingest.Sink.
-func (s sink) Join(t memwatch.Target) {
-	s.turn(func() []wire.ServiceUpdate { return s.fleet.join(t) })
+func (s sink) Join(t memwatch.Target) (err error) {
+	s.turn(func() (updates []wire.ServiceUpdate) {
+		updates, err = s.fleet.join(t)
+		return updates
+	})
+	return err
 }
 
 // Leave implements ingest.Sink. Who is gone is found by the next sweeps.

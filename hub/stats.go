@@ -27,6 +27,13 @@ func (h *hub) stats(ctx context.Context) (api.Stats, error) {
 		Profiles: st.Captures, ProfileBytes: st.CaptureBytes, DatabaseBytes: st.DatabaseBytes,
 		Uptime: time.Since(h.started).Seconds(), MemoryUsage: memory(), Version: version.String(),
 	}
+	out.Problems = []string{}
+	if h.full.Load() {
+		out.Problems = append(out.Problems, "There is no room for profiles: free disk space, shorten retention or raise retention.maxProfileBytes. Readings and alerts go on.")
+	}
+	if n := h.alerts.unsaved(); n > 0 {
+		out.Problems = append(out.Problems, fmt.Sprintf("%d alerts cannot be saved; they are tried again every second: see the log.", n))
+	}
 	out.TotalServices, out.ConnectedServices, out.TotalInstances = h.fleet.counts()
 	return out, nil
 }
@@ -76,6 +83,7 @@ var gauges = []struct {
 	gauge("alerts_critical", "Alerts that fire and are critical.", func(s *api.Stats) float64 { return float64(s.CriticalAlerts) }),
 	gauge("profiles", "Profiles kept.", func(s *api.Stats) float64 { return float64(s.Profiles) }),
 	gauge("profile_bytes", "Bytes of the profiles kept.", func(s *api.Stats) float64 { return float64(s.ProfileBytes) }),
+	gauge("problems", "Things that the hub cannot do now; /api/stats says which.", func(s *api.Stats) float64 { return float64(len(s.Problems)) }),
 	gauge("database_bytes", "Bytes of the database on disk.", func(s *api.Stats) float64 { return float64(s.DatabaseBytes) }),
 }
 

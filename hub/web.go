@@ -11,33 +11,41 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/zupee/memwatch/hub/api"
+	"github.com/zupee/memwatch/hub/auth"
 	"github.com/zupee/memwatch/internal/version"
 )
 
 // handler is all that the hub answers, on one port.
 func (h *hub) handler() http.Handler {
 	view := past{h.store, h.blobs}
-	rest := api.New(api.Options{
+	h.rest = api.New(api.Options{
 		Fleet: h.fleet, Store: view, Blobs: view, Decisions: decisions{h.alerts}, Stats: h.stats, Ready: h.ready,
 		Metrics: h.registry, Started: h.started, Logger: h.logger.With("room", "api"),
-		Library: library{h}, MaxProfileBytes: h.cfg.Ingest.MaxProfileBytes,
+		Library: library{h}, MaxProfileBytes: h.cfg.Ingest.MaxProfileBytes, People: people{h},
 		Version: version.String(),
 	})
 	mux := http.NewServeMux()
 	for _, p := range []string{"/api/", "/pprof/", "/health", "/healthz", "/readyz", "/metrics"} {
-		mux.Handle(p, rest)
+		mux.Handle(p, h.rest)
 	}
-	mux.Handle("/ws", h.feed)
-	mux.Handle("/ws/agent", h.agents)
-	page := dashboard(h.cfg.UI, rest)
+	h.gate.Pages(mux)
+	agents := h.admitted(auth.RoleAgent, h.agents)
+	mux.Handle("/ws", h.admitted(auth.RoleViewer, h.feed))
+	mux.Handle("/ws/agent", agents)
+	page := h.signedIn(dashboard(h.cfg.UI, h.rest))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" && r.Header.Get("Upgrade") != "" {
-			h.agents.ServeHTTP(w, r)
+			agents.ServeHTTP(w, r)
 			return
 		}
 		page.ServeHTTP(w, r)
 	})
-	return h.guard(mux)
+	own := http.NewCrossOriginProtection()
+	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.gate.Deny(errForbidden)
+		h.rest.WriteError(w, r, api.Forbidden("this request comes from a page of another site"))
+	}))
+	return h.guard(own.Handler(h.identified(mux)))
 }
 
 // policy lets the page load its own parts and nothing else.
@@ -49,6 +57,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 func (h *hub) guard(next http.Handler) http.Handler {
 	listen, _, _ := net.SplitHostPort(h.cfg.Listen) // checked by Validate
 	open := !isLoopback(listen)
+	secure := h.cfg.TLS.Cert != ""
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		head := w.Header()
 		head.Set("Content-Security-Policy", policy)
@@ -56,6 +65,9 @@ func (h *hub) guard(next http.Handler) http.Handler {
 		head.Set("Referrer-Policy", "no-referrer")
 		head.Set("Cross-Origin-Opener-Policy", "same-origin")
 		head.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if secure {
+			head.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		if !open && !h.answersTo(r.Host) {
 			http.Error(w, "this hub is not known under this name: add it to hosts in its configuration", http.StatusMisdirectedRequest)
 			return

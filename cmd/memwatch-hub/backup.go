@@ -14,8 +14,8 @@ func newBackup(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup --to FOLDER",
 		Short: "Copy the hub's data, also while it runs",
-		Long: "Copy the data folder as it is at one moment: readings, alerts with their logs, profiles. The hub\n" +
-			"may be running. The copy is checked, and is a data folder itself: start a hub on it to restore.",
+		Long: "Copy the data folder as it is at one moment: readings, alerts with their logs, profiles,\n" +
+			"users and tokens. The hub may be running. The copy is checked, and is a data folder itself: start a hub on it to restore.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to == "" {

@@ -70,13 +70,14 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(stderr), newDemo(stdout, stderr), newNotify(stdout), newBackup(stdout), newInject(stderr), &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(stdout, "memwatch-hub", version.Long())
-			return err
-		},
-	})
+	root.AddCommand(newServe(stderr), newDemo(stdout, stderr), newNotify(stdout), newBackup(stdout), newInject(stderr),
+		newUser(os.Stdin, stdout), newToken(stdout), &cobra.Command{
+			Use: "version", Short: "Print the version", Args: noArgs,
+			RunE: func(*cobra.Command, []string) error {
+				_, err := fmt.Fprintln(stdout, "memwatch-hub", version.Long())
+				return err
+			},
+		})
 	return root
 }
 

@@ -44,6 +44,8 @@ func TestExampleConfigurationIsTheDefault(t *testing.T) {
 	}
 	want := hub.DefaultConfig()
 	want.Hosts, want.Live.Origins = []string{}, []string{}
+	want.Auth.OIDC.Operators, want.Auth.OIDC.Viewers = []string{}, []string{}
+	want.Auth.Proxy.From, want.Auth.Proxy.Operators = []string{}, []string{}
 	if want.Notify.Channels = cfg.Notify.Channels; len(cfg.Notify.Channels) > 0 || !reflect.DeepEqual(cfg, want) {
 		t.Errorf("example = %+v\nwant      %+v", cfg, want)
 	}
@@ -85,7 +87,7 @@ func TestBadConfigurationsAreRefusedInWords(t *testing.T) {
 		"unknown-listed.yaml": "line 6: unknown key notify.channels[0].minSevrity: did you mean notify.channels[0].minSeverity?",
 		"bad-duration.yaml":   "line 2: cannot unmarshal !!str `soon` into time.Duration",
 		"no-yaml.yaml":        "yaml:",
-		"open.yaml":           `listen: other machines can reach "0.0.0.0:4000", and this hub asks nobody for a password`,
+		"open.yaml":           `listen: other machines can reach "0.0.0.0:4000", and this hub asks nobody who they are: say --auth`,
 		"bad-value.yaml":      "live.maxClients: 0 is not allowed: want 1 to 1000000",
 		"missing.yaml":        "read configuration: open testdata/missing.yaml",
 	} {
@@ -107,6 +109,47 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if status := run(t.Context(), []string{"version"}, &stdout, &stderr); status != exitOK || !strings.HasPrefix(stdout.String(), "memwatch-hub ") {
 		t.Errorf("version: exit %d, %q", status, stdout.String())
+	}
+}
+
+func TestUsersAndTokensByCommand(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "password")
+	if err := os.WriteFile(file, []byte("a long password\nrest"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var token string
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"user", "add", "ann", "--role", "operator", "--password-file", file}, exitOK, ""},
+		{[]string{"user", "add", "ann", "--password-file", file}, exitFailed, `user "ann": exists already`},
+		{[]string{"user", "add", "bob", "--role", "king", "--password-file", file}, exitFailed, `role: "king" is not allowed: want viewer or operator`},
+		{[]string{"user", "role", "ann", "viewer"}, exitOK, ""},
+		{[]string{"user", "password", "ann", "--password-file", file}, exitOK, ""},
+		{[]string{"user", "list"}, exitOK, "ann   viewer"},
+		{[]string{"user", "remove", "bob"}, exitFailed, `user "bob": not found`},
+		{[]string{"user", "remove", "ann"}, exitOK, ""},
+		{[]string{"user", "add"}, exitUsage, "--help"},
+		{[]string{"token", "create", "edge", "--expires", "24h"}, exitOK, "memwatch_"},
+		{[]string{"token", "create", "edge", "--role", "root"}, exitFailed, `role: "root" is not allowed: want agent or viewer or operator`},
+		{[]string{"token", "list"}, exitOK, "edge  agent"},
+		{[]string{"token", "revoke", "other"}, exitFailed, `token "other": not found`},
+		{[]string{"token", "revoke", "edge"}, exitOK, ""},
+	} {
+		var stdout, stderr bytes.Buffer
+		status := run(t.Context(), append(c.args, "--data", dir), &stdout, &stderr)
+		said := stdout.String() + stderr.String()
+		if status != c.status || !strings.Contains(said, c.says) {
+			t.Errorf("%v: exit %d, %q; want %d and %q", c.args, status, said, c.status, c.says)
+		}
+		if c.args[1] == "create" && status == exitOK {
+			token = strings.TrimSpace(stdout.String())
+		} else if token != "" && strings.Contains(said, token) {
+			t.Errorf("%v shows the token again", c.args)
+		}
 	}
 }
 

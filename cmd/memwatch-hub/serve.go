@@ -34,6 +34,12 @@ func newServe(stderr io.Writer) *cobra.Command {
 			if cmd.Flags().Changed("insecure") {
 				cfg.Insecure = flags.Insecure
 			}
+			if cmd.Flags().Changed("auth") {
+				cfg.Auth.Required = flags.Auth.Required
+			}
+			if cmd.Flags().Changed("tls-cert") || cmd.Flags().Changed("tls-key") {
+				cfg.TLS.Cert, cfg.TLS.Key = flags.TLS.Cert, flags.TLS.Key
+			}
 			if err := cfg.Validate(); err != nil {
 				return usageError{err}
 			}
@@ -49,7 +55,10 @@ func newServe(stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&file, "config", "", "configuration `file` (YAML); every key is in hub.example.yaml")
 	cmd.Flags().StringVar(&flags.Listen, "listen", def.Listen, "`address` for agents, browsers and the API")
 	cmd.Flags().StringVar(&flags.Data, "data", def.Data, "`folder` that everything is kept in")
-	cmd.Flags().BoolVar(&flags.Insecure, "insecure", false, "allow an address that other machines can reach: the hub asks nobody for a password")
+	cmd.Flags().BoolVar(&flags.Insecure, "insecure", false, "allow an address that other machines can reach without --auth or without TLS")
+	cmd.Flags().BoolVar(&flags.Auth.Required, "auth", false, "ask everybody who they are: users and tokens of memwatch-hub user and token")
+	cmd.Flags().StringVar(&flags.TLS.Cert, "tls-cert", "", "certificate `file` (PEM, with the chain); read again when it changes")
+	cmd.Flags().StringVar(&flags.TLS.Key, "tls-key", "", "its key `file` (PEM)")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "log connections too")
 	return cmd
 }

@@ -29,7 +29,7 @@ type Decision struct {
 	Who   string             `json:"who,omitempty" maxLength:"200" doc:"Who decides; where people sign in, their name counts"`
 	Why   string             `json:"why,omitempty" maxLength:"1000" doc:"In words, for the others"`
 	Until memwatch.UnixMilli `json:"until,omitempty" minimum:"0" maximum:"253402300799999" doc:"When a silence or an expectation ends, in Unix milliseconds"`
-	For   string             `json:"for,omitempty" maxLength:"40" doc:"The same as a duration such as 2h"`
+	For   string             `json:"for,omitempty" maxLength:"40" doc:"The same as a duration" example:"2h"`
 }
 
 type decisionInput struct {
@@ -72,7 +72,7 @@ func (s *Server) decide(ctx context.Context, action memwatch.Action, in *decisio
 		body = *in.Body
 	}
 	d := memwatch.Decision{Alert: in.ID, Action: action, Who: body.Who, Why: body.Why, Until: body.Until}
-	if name := s.Caller(ctx); name != "" {
+	if name := s.People.Current(ctx).Name; name != "" {
 		d.Who = name
 	}
 	if d.Who == "" {
@@ -95,6 +95,7 @@ func (s *Server) decide(ctx context.Context, action memwatch.Action, in *decisio
 	case err != nil:
 		return nil, unknownOr(err, "alert", in.ID)
 	}
+	s.People.Record(ctx, "alert-"+string(action), a.ID)
 	return &reply[memwatch.Alert]{a}, nil
 }
 

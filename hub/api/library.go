@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"reflect"
 	"strings"
 	"time"
 
@@ -37,6 +38,10 @@ func (s *Server) libraryOperations() {
 		summary: "Bring a profile, in any form that pprof reads; the same one twice is kept once",
 		errors:  []int{http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusInsufficientStorage},
 		more: func(op *huma.Operation) {
+			known := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[memwatch.Capture](), true, "")
+			op.Responses = map[string]*huma.Response{"200": {
+				Description: "It was there already", Content: map[string]*huma.MediaType{"application/json": {Schema: known}},
+			}}
 			op.MaxBodyBytes, op.BodyReadTimeout, op.DefaultStatus = limit, time.Minute, http.StatusCreated
 		},
 	}, s.upload)
@@ -99,6 +104,7 @@ func (s *Server) upload(ctx context.Context, in *uploadInput) (*uploadReply, err
 	case !created:
 		return &uploadReply{http.StatusOK, c}, nil
 	}
+	s.People.Record(ctx, "profile-add", c.ID)
 	return &uploadReply{http.StatusCreated, c}, nil
 }
 
@@ -152,5 +158,9 @@ func (s *Server) remove(ctx context.Context, in *ByID) (*struct{}, error) {
 	if c.Role != memwatch.RoleUpload {
 		return nil, newProblem(http.StatusConflict, "Evidence", "profile %s is evidence, which retention removes: only what was brought can be removed", c.ID)
 	}
-	return nil, unknownOr(s.Library.Remove(ctx, c.ID), "profile", c.ID)
+	if err := s.Library.Remove(ctx, c.ID); err != nil {
+		return nil, unknownOr(err, "profile", c.ID)
+	}
+	s.People.Record(ctx, "profile-remove", c.ID)
+	return nil, nil //nolint:nilnil // nothing to answer
 }

@@ -75,9 +75,7 @@ func (ui *pprofUI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	page, err := ui.page(r, id, base, view)
 	if err != nil {
-		if p, ok := asProblem(ui.server.outside(r.Context(), "pprof", err)); ok {
-			ui.server.writeError(w, p)
-		}
+		ui.server.WriteError(w, r, err)
 		return
 	}
 	for k, v := range page.header {

@@ -23,7 +23,12 @@ type Problem struct {
 	Field   string `json:"field,omitempty" doc:"The parameter, or the part of the body, that is wrong"`
 	Value   string `json:"value,omitempty" doc:"What it was"`
 	Allowed string `json:"allowed,omitempty" doc:"What it may be"`
+
+	header http.Header
 }
+
+// GetHeaders implements huma.HeadersError.
+func (p *Problem) GetHeaders() http.Header { return p.header }
 
 // Error makes a Problem an error that handlers may return.
 func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
@@ -130,9 +135,20 @@ func wanted(op *huma.Operation, place, field, said string) string {
 	return said
 }
 
+// WriteError answers a request with an error, of which the outside is told what
+// is meant for it.
+func (s *Server) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	if p, ok := asProblem(s.outside(r.Context(), r.URL.Path, err)); ok {
+		s.writeError(w, p)
+	}
+}
+
 // writeError answers a request that no operation does.
 func (s *Server) writeError(w http.ResponseWriter, p *Problem) {
 	h := w.Header()
+	for k, v := range p.header {
+		h[k] = v
+	}
 	h.Set("Content-Type", p.ContentType(""))
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)

@@ -71,8 +71,6 @@ type Options struct {
 	Store     Store
 	Blobs     Blobs
 	Decisions Decisions
-	// Caller is the name of whoever made the request; "" when it is not known.
-	Caller func(ctx context.Context) string
 	// Library takes profiles of at most MaxProfileBytes.
 	Library         Library
 	MaxProfileBytes int64
@@ -83,9 +81,8 @@ type Options struct {
 	Started time.Time
 	Logger  *slog.Logger
 	Version string
-	// Allow answers a *Problem when whoever made the request may not do what needs
-	// this access; nil allows everything.
-	Allow func(ctx context.Context, need Access) error
+	// People are asked who may do what; without them everybody may do everything.
+	People People
 }
 
 // Server answers requests for /api/, /pprof/, /health, /healthz, /readyz and /metrics.
@@ -100,11 +97,8 @@ type Server struct {
 
 // New makes a server.
 func New(o Options) *Server {
-	if o.Allow == nil {
-		o.Allow = func(context.Context, Access) error { return nil }
-	}
-	if o.Caller == nil {
-		o.Caller = func(context.Context) string { return "" }
+	if o.People == nil {
+		o.People = everybody{}
 	}
 	s := &Server{Options: o, logger: o.Logger, mux: http.NewServeMux(), heavy: make(chan struct{}, 2)}
 	s.api = humago.New(packed{s.mux}, newConfig(o.Version))
@@ -115,6 +109,7 @@ func New(o Options) *Server {
 	s.evidenceOperations()
 	s.libraryOperations()
 	s.hubOperations()
+	s.peopleOperations()
 	describe(s.api.OpenAPI())
 	s.docs()
 	s.pprofPages()
@@ -171,7 +166,7 @@ func register[I, O any](s *Server, o operation, handle func(context.Context, *I)
 		o.more(&op)
 	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
-		if err := s.Allow(ctx, o.access); o.access != AccessNone && err != nil {
+		if err := s.People.Allow(ctx, o.access); o.access != AccessNone && err != nil {
 			return nil, s.outside(ctx, o.id, err)
 		}
 		out, err := handle(ctx, in)
@@ -196,11 +191,8 @@ func (s *Server) outside(ctx context.Context, id string, err error) error {
 // guarded is a plain handler that asks for access.
 func (s *Server) guarded(need Access, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.Allow(r.Context(), need); err != nil {
-			p, ok := asProblem(s.outside(r.Context(), r.URL.Path, err))
-			if ok {
-				s.writeError(w, p)
-			}
+		if err := s.People.Allow(r.Context(), need); err != nil {
+			s.WriteError(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -89,6 +89,8 @@ type Stats struct {
 	Uptime            float64 `json:"uptime"` // seconds
 	MemoryUsage       Memory  `json:"memoryUsage"`
 	Version           string  `json:"version"`
+	// Problems say what the hub cannot do now, in words; empty when all is well.
+	Problems []string `json:"problems" nullable:"false"`
 }
 
 // Memory is the hub's own, in bytes.

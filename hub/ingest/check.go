@@ -16,7 +16,6 @@ const (
 	maxName     = 200
 	maxID       = 200
 	maxText     = 4096
-	maxLabels   = 64
 	maxBatch    = 10_000
 	maxCulprits = 64
 	maxStack    = 512
@@ -43,6 +42,8 @@ const (
 	codeTooMany     = "too_many"
 	codeCorrupt     = "corrupt"
 	codeUnavailable = "unavailable"
+	codeFull        = "full"
+	codeRate        = "rate"
 )
 
 func invalid(format string, args ...any) error {
@@ -74,7 +75,8 @@ func target(service, instance string) error {
 	return text("instance", instance, maxName, true)
 }
 
-func registration(m *wire.Registration) error {
+// registration checks a registration message; maxLabels bounds its labels.
+func registration(m *wire.Registration, maxLabels int) error {
 	if err := target(m.Service, m.Instance); err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func registration(m *wire.Registration) error {
 		return err
 	}
 	if len(m.Labels) > maxLabels {
-		return invalid("labels: %d of them: want at most %d", len(m.Labels), maxLabels)
+		return invalid("labels: %d of them: want at most %d (ingest.maxLabels)", len(m.Labels), maxLabels)
 	}
 	for k, v := range m.Labels {
 		if err := text("labels: name", k, maxName, true); err != nil {

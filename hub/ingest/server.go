@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/internal/ws"
@@ -20,8 +21,9 @@ import (
 // at once; an error means that nothing was taken and that the agent is to send
 // the same again later.
 type Sink interface {
-	// Join says that one more connection speaks for the target.
-	Join(t memwatch.Target)
+	// Join says that one more connection speaks for the target. An error, worded
+	// for the agent, means that there is no room for a new target; then nobody joined.
+	Join(t memwatch.Target) error
 	// Leave says that a connection which had joined these targets is gone.
 	Leave(targets []memwatch.Target)
 	// Register returns when what the registration says of its target is durable.
@@ -41,6 +43,8 @@ var (
 	ErrCorrupt = errors.New("the bytes do not have the size and sha256 that were announced")
 	// ErrTooLarge: the hub does not take profiles of this size.
 	ErrTooLarge = errors.New("the profile is larger than this hub takes")
+	// ErrFull: there is no room for profiles now.
+	ErrFull = errors.New("the hub has no room for more profiles: it is to be sent later; readings and alerts go on")
 )
 
 // Blobs keeps the bytes of profiles under their SHA-256, in hex.
@@ -91,7 +95,7 @@ func (s *Server) Agents() int {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	sess := &session{server: s, cancel: cancel, instance: host(r.RemoteAddr), joined: map[name]bool{}, uploads: map[string]*upload{}}
+	sess := s.session(cancel, host(r.RemoteAddr))
 	if !s.enter(sess) {
 		s.metrics.refused.WithLabelValues("connections").Inc()
 		w.Header().Set("Retry-After", "5")
@@ -108,6 +112,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	sess.start(conn, s.logger.With("remote", r.RemoteAddr))
 	sess.serve(ctx)
+}
+
+// session makes one for an agent at an address.
+func (s *Server) session(cancel context.CancelFunc, instance string) *session {
+	return &session{
+		server: s, cancel: cancel, instance: instance, joined: map[name]bool{}, uploads: map[string]*upload{},
+		rate: rate.NewLimiter(rate.Limit(s.cfg.MaxReadingsPerSecond), max(2*s.cfg.MaxReadingsPerSecond, maxBatch)),
+	}
 }
 
 func host(addr string) string {

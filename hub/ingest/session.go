@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/internal/ws"
 	"github.com/zupee/memwatch/wire"
@@ -20,6 +22,9 @@ const answerTimeout = 10 * time.Second
 // retryAfter is what an agent waits when the hub cannot take a message now.
 const retryAfter = 2 * time.Second
 
+// fullRetryAfter is the same while there is no room for profiles.
+const fullRetryAfter = 30 * time.Second
+
 // name is a target without what is said about it.
 type name struct{ service, instance string }
 
@@ -30,6 +35,7 @@ type session struct {
 	// instance stands for the name that agents of version 0 do not send.
 	instance string
 	logger   *slog.Logger
+	rate     *rate.Limiter
 	joined   map[name]bool
 	uploads  map[string]*upload // by the snapshot message's id
 
@@ -149,6 +155,8 @@ func (c *session) refuse(id string, err error) any {
 	case errors.As(err, &r):
 	case errors.Is(err, ErrCorrupt):
 		r = &refusal{code: codeCorrupt, message: ErrCorrupt.Error()}
+	case errors.Is(err, ErrFull):
+		r = &refusal{code: codeFull, message: ErrFull.Error(), retryAfter: fullRetryAfter}
 	case errors.Is(err, ErrTooLarge):
 		r = &refusal{code: codeTooLarge, message: ErrTooLarge.Error()}
 	default: // its details are the hub's own business
@@ -176,7 +184,7 @@ func (c *session) registration(ctx context.Context, frame []byte) any {
 		return c.refuse(idOf(frame), err)
 	}
 	c.fill(&m.Instance)
-	if err = registration(&m); err == nil {
+	if err = registration(&m, c.server.cfg.MaxLabels); err == nil {
 		err = c.join(m.Service, m.Instance)
 	}
 	if err == nil {
@@ -201,7 +209,9 @@ func (c *session) join(service, instance string) error {
 	if len(c.joined) >= maxTargets {
 		return &refusal{code: codeTooMany, message: fmt.Sprintf("one connection speaks for %d targets at most: use more agents", maxTargets)}
 	}
-	c.server.sink.Join(memwatch.Target{Service: service, Instance: instance})
+	if err := c.server.sink.Join(memwatch.Target{Service: service, Instance: instance}); err != nil {
+		return &refusal{code: codeTooMany, message: err.Error()}
+	}
 	c.joined[n] = true
 	return nil
 }
@@ -211,7 +221,10 @@ func (c *session) metrics(ctx context.Context, frame []byte) any {
 	if err != nil {
 		return c.refuse(idOf(frame), err)
 	}
-	if err = c.check(&m); err == nil {
+	if err = c.slow(1); err == nil {
+		err = c.check(&m)
+	}
+	if err == nil {
 		err = c.server.sink.Readings(ctx, []wire.Metrics{m})
 	}
 	if err == nil {
@@ -231,6 +244,20 @@ func (c *session) check(m *wire.Metrics) error {
 	return c.join(m.Service, m.Instance)
 }
 
+// slow books readings, and refuses them when the agent sends too fast.
+func (c *session) slow(readings int) error {
+	now := c.server.now()
+	r := c.rate.ReserveN(now, readings)
+	if wait := r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+		return &refusal{
+			code: codeRate, retryAfter: wait,
+			message: fmt.Sprintf("more than %d readings a second (ingest.maxReadingsPerSecond): send them later", c.server.cfg.MaxReadingsPerSecond),
+		}
+	}
+	return nil
+}
+
 // batch stores the messages that are right, and refuses the others by number.
 func (c *session) batch(ctx context.Context, frame []byte) any {
 	m, err := decode[wire.Batch](c, wire.TypeBatch, frame)
@@ -242,6 +269,9 @@ func (c *session) batch(ctx context.Context, frame []byte) any {
 	}
 	if len(m.Messages) > maxBatch {
 		return c.refuse(m.ID, &refusal{code: codeTooLarge, message: fmt.Sprintf("messages: %d: want at most %d", len(m.Messages), maxBatch)})
+	}
+	if err := c.slow(len(m.Messages)); err != nil {
+		return c.refuse(m.ID, err)
 	}
 	good, bad := m.Messages[:0], 0
 	var first error

@@ -31,7 +31,11 @@ type recorder struct {
 	complete  map[string]bool
 }
 
-func (r *recorder) Join(t memwatch.Target)                            { r.joined = append(r.joined, t) }
+func (r *recorder) Join(t memwatch.Target) error {
+	r.joined = append(r.joined, t)
+	return nil
+}
+
 func (r *recorder) Leave([]memwatch.Target)                           {}
 func (r *recorder) Register(context.Context, wire.Registration) error { return r.fails }
 func (r *recorder) Has(_ context.Context, sha256 string) (bool, error) {
@@ -76,10 +80,9 @@ func newSession() (*session, *recorder) {
 	r := &recorder{bytes: map[string][]byte{}, complete: map[string]bool{}}
 	s := New(DefaultConfig(), r, r, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	s.now = func() time.Time { return time.UnixMilli(1767225600000) }
-	return &session{
-		server: s, instance: "10.0.0.1", logger: slog.New(slog.DiscardHandler),
-		joined: map[name]bool{}, uploads: map[string]*upload{},
-	}, r
+	sess := s.session(func() {}, "10.0.0.1")
+	sess.logger = slog.New(slog.DiscardHandler)
+	return sess, r
 }
 
 func golden(t testing.TB, name string) []byte {

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/zupee/memwatch/hub/auth"
+)
+
+// place is where the commands find users and tokens.
+type place struct{ config, data string }
+
+func (p *place) flags(cmd *cobra.Command) {
+	cmd.PersistentFlags().StringVar(&p.config, "config", "", "the hub's configuration `file`, which names its folder")
+	cmd.PersistentFlags().StringVar(&p.data, "data", "", "the hub's `folder` (default: the configuration's)")
+}
+
+// with opens the database and closes it after.
+func (p *place) with(ctx context.Context, do func(*auth.DB) error) (err error) {
+	dir := p.data
+	if dir == "" {
+		cfg, err := load(p.config)
+		if err != nil {
+			return usageError{err}
+		}
+		dir = cfg.Data
+	}
+	db, err := auth.OpenDB(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return do(db)
+}
+
+// record notes in the audit log who ran a command.
+func record(ctx context.Context, db *auth.DB, action, what string) error {
+	who := "command"
+	if u, err := user.Current(); err == nil {
+		who += " by " + u.Username
+	}
+	return db.Record(ctx, auth.Entry{Who: who, Action: action, What: what})
+}
+
+func newUser(stdin io.Reader, stdout io.Writer) *cobra.Command {
+	var p place
+	var role, file string
+	cmd := &cobra.Command{
+		Use: "user", Short: "Add, list and remove the people who may sign in",
+		Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	p.flags(cmd)
+	add := &cobra.Command{
+		Use: "add NAME", Short: "Add a user; the password is asked for, or read from a file or a pipe", Args: oneArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd.Context(), func(db *auth.DB) error {
+				password, err := readPassword(stdin, stdout, file)
+				if err != nil {
+					return err
+				}
+				if err := db.AddUser(cmd.Context(), args[0], auth.Role(role), password); err != nil {
+					return err
+				}
+				return record(cmd.Context(), db, "user-add", args[0]+" "+role)
+			})
+		},
+	}
+	add.Flags().StringVar(&role, "role", string(auth.RoleViewer), "viewer or operator")
+	password := &cobra.Command{
+		Use: "password NAME", Short: "Change a password, and end the user's sessions", Args: oneArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd.Context(), func(db *auth.DB) error {
+				password, err := readPassword(stdin, stdout, file)
+				if err != nil {
+					return err
+				}
+				if err := db.SetPassword(cmd.Context(), args[0], password); err != nil {
+					return err
+				}
+				return record(cmd.Context(), db, "user-password", args[0])
+			})
+		},
+	}
+	for _, c := range []*cobra.Command{add, password} {
+		c.Flags().StringVar(&file, "password-file", "", "`file` whose first line is the password")
+	}
+	cmd.AddCommand(add, password,
+		&cobra.Command{
+			Use: "role NAME viewer|operator", Short: "Change what a user may do", Args: twoArgs,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return p.with(cmd.Context(), func(db *auth.DB) error {
+					if err := db.SetRole(cmd.Context(), args[0], auth.Role(args[1])); err != nil {
+						return err
+					}
+					return record(cmd.Context(), db, "user-role", args[0]+" "+args[1])
+				})
+			},
+		},
+		&cobra.Command{
+			Use: "remove NAME", Short: "Remove a user, and end the user's sessions", Args: oneArg,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return p.with(cmd.Context(), func(db *auth.DB) error {
+					if err := db.RemoveUser(cmd.Context(), args[0]); err != nil {
+						return err
+					}
+					return record(cmd.Context(), db, "user-remove", args[0])
+				})
+			},
+		},
+		&cobra.Command{
+			Use: "list", Short: "List the users", Args: noArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return p.with(cmd.Context(), func(db *auth.DB) error {
+					users, err := db.Users(cmd.Context())
+					if err != nil {
+						return err
+					}
+					w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+					fmt.Fprintln(w, "NAME\tROLE\tADDED")
+					for _, u := range users {
+						fmt.Fprintf(w, "%s\t%s\t%s\n", u.Name, u.Role, day(u.Created))
+					}
+					return w.Flush()
+				})
+			},
+		})
+	return cmd
+}
+
+func newToken(stdout io.Writer) *cobra.Command {
+	var p place
+	var role string
+	var expires time.Duration
+	cmd := &cobra.Command{
+		Use: "token", Short: "Create, list and revoke the tokens of agents and programs",
+		Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	p.flags(cmd)
+	create := &cobra.Command{
+		Use: "create NAME", Short: "Create a token and print it; it is not kept, and cannot be shown again", Args: oneArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd.Context(), func(db *auth.DB) error {
+				t, secret, err := db.CreateToken(cmd.Context(), args[0], auth.Role(role), expires)
+				if err != nil {
+					return err
+				}
+				if err := record(cmd.Context(), db, "token-create", t.ID+" "+args[0]+" "+role); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(stdout, secret)
+				return err
+			})
+		},
+	}
+	create.Flags().StringVar(&role, "role", string(auth.RoleAgent), "agent (may send readings and nothing else), viewer or operator")
+	create.Flags().DurationVar(&expires, "expires", 0, "the `time` until it expires, such as 2160h (default: never)")
+	cmd.AddCommand(create,
+		&cobra.Command{
+			Use: "revoke ID|NAME", Short: "Revoke a token; its connections are closed within seconds", Args: oneArg,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return p.with(cmd.Context(), func(db *auth.DB) error {
+					if err := db.RevokeToken(cmd.Context(), args[0]); err != nil {
+						return err
+					}
+					return record(cmd.Context(), db, "token-revoke", args[0])
+				})
+			},
+		},
+		&cobra.Command{
+			Use: "list", Short: "List the tokens", Args: noArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return p.with(cmd.Context(), func(db *auth.DB) error {
+					tokens, err := db.Tokens(cmd.Context())
+					if err != nil {
+						return err
+					}
+					w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+					fmt.Fprintln(w, "ID\tNAME\tROLE\tCREATED\tEXPIRES\tUSED\tREVOKED")
+					for _, t := range tokens {
+						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, day(t.Created), day(t.Expires), day(t.Used), day(t.Revoked))
+					}
+					return w.Flush()
+				})
+			},
+		})
+	return cmd
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format(time.DateTime)
+}
+
+func oneArg(cmd *cobra.Command, args []string) error {
+	if err := cobra.ExactArgs(1)(cmd, args); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+func twoArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.ExactArgs(2)(cmd, args); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// readPassword asks twice on a terminal, and else takes the first line.
+func readPassword(stdin io.Reader, stdout io.Writer, file string) (string, error) {
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("read password: %w", err)
+		}
+		return firstLine(b), nil
+	}
+	f, ok := stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		b, err := io.ReadAll(io.LimitReader(stdin, 4096))
+		if err != nil {
+			return "", fmt.Errorf("read password: %w", err)
+		}
+		return firstLine(b), nil
+	}
+	var said [2]string
+	for i, ask := range []string{"Password: ", "The same again: "} {
+		fmt.Fprint(stdout, ask)
+		b, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(stdout)
+		if err != nil {
+			return "", fmt.Errorf("read password: %w", err)
+		}
+		said[i] = string(b)
+	}
+	if said[0] != said[1] {
+		return "", errors.New("the two passwords are not the same")
+	}
+	return said[0], nil
+}
+
+func firstLine(b []byte) string {
+	line, _, _ := strings.Cut(string(b), "\n")
+	return strings.TrimSuffix(line, "\r")
+}
