@@ -44,7 +44,7 @@ func TestTargetFilesOfPrometheusAreRead(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a.json"), `[{"targets":["10.0.0.2:6060","10.0.0.1:6060"],"labels":{"service":"shop","__meta_x":"y"}}]`)
 	write(t, filepath.Join(dir, "b.yaml"), "- targets: [https://pay:1/debug, 10.0.0.1:6060]\n")
-	write(t, filepath.Join(dir, "c.yaml"), "")
+	write(t, filepath.Join(dir, "c.yaml"), "[]")
 	cfg := DefaultConfig()
 	cfg.Files, cfg.Path = []string{filepath.Join(dir, "*.json"), filepath.Join(dir, "*.yaml")}, "/app"
 	got := newFinder(cfg, new(bytes.Buffer)).look(t.Context())
@@ -65,7 +65,7 @@ func TestABrokenFileLeavesItsTargetsAndSaysSoOnce(t *testing.T) {
 	f := newFinder(cfg, &log)
 	write(t, file, "- targets: [a:1]\n")
 	f.look(t.Context())
-	for _, broken := range []string{"- targts: [b:1]\n", "{", "- targets: ['']\n", strings.Repeat("#", maxFileBytes+1)} {
+	for _, broken := range []string{"- targts: [b:1]\n", "", "{", "- targets: ['']\n", strings.Repeat("#", maxFileBytes+1)} {
 		write(t, file, broken)
 		if got := urls(f.look(t.Context())); got != "http://a:1" {
 			t.Errorf("%.20q: found %s, want what was there before", broken, got)
@@ -168,7 +168,7 @@ func TestChangesAloneAreTold(t *testing.T) {
 			defer close(done)
 			Run(ctx, cfg, func(found []Target) { told = append(told, urls(found)) }, slog.New(slog.DiscardHandler))
 		}()
-		time.Sleep(5 * cfg.Every) // of a clock that jumps
+		time.Sleep(5*cfg.Every + time.Second) // of a clock that jumps; not at a tick
 		write(t, file, "- targets: [a:1, b:1]\n")
 		time.Sleep(5 * cfg.Every)
 		write(t, file, "- targets: [a:1, b:1]\n  labels: {team: pay}\n")

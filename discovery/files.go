@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -64,6 +65,9 @@ func (f *finder) readFile(path string) ([]Target, error) {
 // parse reads YAML, of which JSON is a part. Labels that begin with two
 // underscores are Prometheus's own business.
 func (f *finder) parse(text []byte) ([]Target, error) {
+	if len(bytes.TrimSpace(text)) == 0 { // as while it is being written
+		return nil, errors.New("it is empty: want [] for no targets")
+	}
 	var groups []group
 	dec := yaml.NewDecoder(strings.NewReader(string(text)))
 	dec.KnownFields(true)
