@@ -391,3 +391,33 @@ func TestTheAuditLogKeepsWhoDidWhat(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestACopyHasTheUsersAndTokensAndIsItsOwnersAlone(t *testing.T) {
+	ctx, from, to := t.Context(), t.TempDir(), t.TempDir()
+	if err := Copy(ctx, from, to); err != nil {
+		t.Errorf("nothing to copy: %v", err)
+	}
+	d, err := OpenDB(ctx, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	_, secret, err := d.CreateToken(ctx, "edge", RoleAgent, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Copy(ctx, from, to); err != nil { // while it is open
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(to, FileName)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	c, err := OpenDB(ctx, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if who, err := c.token(ctx, secret); err != nil || who.Name != "edge" {
+		t.Errorf("%+v, %v", who, err)
+	}
+}
