@@ -178,7 +178,7 @@ export function world(scene) {
     flamegraph: (id, base) => flamegraph(captures, id, base),
     stats: () => ({
       totalServices: Object.keys(services).length, connectedServices: Object.keys(services).length - 1, totalInstances: 8, totalAlerts: 4, openAlerts: 2, criticalAlerts: 0, dashboardClients: 1, agents: 3, readings: 412_040, profiles: captures.length,
-      profileBytes: 4 * 182_331, databaseBytes: 48 * MiB, uptime: 30 * 3600, memoryUsage: { rss: 41 * MiB, heapTotal: 24 * MiB, heapUsed: 13 * MiB }, version: '0.1.0-mock',
+      profileBytes: 4 * 182_331, databaseBytes: 48 * MiB, uptime: 30 * 3600, memoryUsage: { rss: 41 * MiB, heapTotal: 24 * MiB, heapUsed: 13 * MiB }, version: '0.1.0-mock', problems: [],
     }),
     tick() {
       const now = Date.now();

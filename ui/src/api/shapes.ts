@@ -203,6 +203,7 @@ export const stats = obj({
   uptime: num,
   memoryUsage: obj({ rss: num, heapTotal: num, heapUsed: num }),
   version: str,
+  problems: nullable(list(str)),
 });
 
 export interface FlameNode {

@@ -26,6 +26,12 @@ export function HubPage() {
         <h1>{sentence(data)}</h1>
         <p className="muted">memwatch-hub {data.version}, up for {duration(data.uptime)}{error ? ' · these numbers are old: it does not answer now' : ''}</p>
       </div>
+      {(data.problems ?? []).length > 0 && (
+        <section className="card verdict-card" data-tone="suspect">
+          <header><h2>What it cannot do now</h2></header>
+          <div className="card-body"><ul className="events">{(data.problems ?? []).map((problem) => <li key={problem}><span className="grow">{problem}</span></li>)}</ul></div>
+        </section>
+      )}
       <Group title="What it hears" list={[
         { label: 'Agents', value: count(data.agents), detail: 'connected now' },
         { label: 'Services', value: `${count(data.connectedServices)} of ${count(data.totalServices)}`, detail: 'connected' },
