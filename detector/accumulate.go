@@ -32,6 +32,18 @@ func (g *group) keeps() float64 {
 	return min(survival(g.growth, g.born), survival(g.late, g.bornLate))
 }
 
+// lasting is the part of a group's growth that is taken to go on: all of it where
+// what is allocated stays, none where only just enough stays to be looked at.
+// Sessions and requests that have not ended yet are kept, too, and the less the
+// longer it is looked at.
+func (g *group) lasting() float64 {
+	return max(0, min(1, (g.keeps()-keepsShare)/(keepsAll-keepsShare)))
+}
+
+// keepsAll is the share from which on all that is allocated is taken to stay:
+// profiles are samples, and sites do more than one thing.
+const keepsAll = 0.9
+
 // maxMovers bounds the stacks that are looked at closely; a leak of hundreds of
 // stacks has few owners.
 const maxMovers = 256

@@ -18,6 +18,9 @@ type danger struct {
 	left, soonest, latest float64
 	// bends says that the growth flattens and ends below the limit.
 	bends bool
+	// sure is left at the pace that is sure to go on: what call sites confirm
+	// counts in full, what they do not by unconfirmedShare.
+	sure float64
 }
 
 const (
@@ -38,10 +41,13 @@ func (d *Detector) danger(ev *evidence) danger {
 	x.used = d.used(x.source)
 	x.factor = d.costOfGrowth(ev)
 	room := math.Max(0, x.limit-x.used)
+	pace, ending, straight := d.sites(ev)
+	x.sure = secondsTo(math.Max(0, room-ending*x.factor), pace*x.factor)
 	// A curve that flattens is followed to its end, not prolonged as a line.
-	if tr := &ev.tr; tr.bend >= rivalMargin && (tr.ceiling-tr.last)*x.factor < room {
+	if tr := &ev.tr; tr.bend >= bendMargin && (tr.ceiling-tr.last)*x.factor < room && !straight {
 		x.bends = true
 		x.left, x.soonest, x.latest = math.Inf(1), secondsTo(room, ev.tr.high*x.factor), math.Inf(1)
+		x.sure = x.left
 		return x
 	}
 	x.left = secondsTo(room, ev.tr.slope*x.factor)
@@ -49,6 +55,46 @@ func (d *Detector) danger(ev *evidence) danger {
 	x.latest = secondsTo(room, ev.tr.low*x.factor)
 	return x
 }
+
+// unconfirmedShare of a growth is taken to go on when profiles were read and no
+// call site in them accounts for it: a heap as a whole grows for many reasons
+// that end, and most of them leave no one stack that keeps what it allocates.
+const unconfirmedShare = 1.0 / 3
+
+// straightShare of a growth must be held by call sites that do not flatten for
+// the whole not to count as flattening.
+const straightShare = 0.5
+
+// sites tells by the owners that accumulate how much of a growth goes on, in
+// bytes per second, and how many bytes those add before they end whose growth
+// flattens; straight says that this is most of it.
+func (d *Detector) sites(ev *evidence) (pace, ending float64, straight bool) {
+	if ev.kind != memwatch.KindHeap || d.heap.n < minSnapshots {
+		return ev.tr.slope, 0, false
+	}
+	if len(ev.groups) == 0 {
+		return unconfirmedShare * ev.tr.slope, 0, false
+	}
+	margin := bendMargin
+	if ev.tr.bend >= bendMargin {
+		margin = 0 // the heap as a whole seems to flatten: what does not has to show it
+	}
+	goesOn, bending := 0.0, 0.0
+	for i := range ev.groups {
+		g := &ev.groups[i]
+		if g.tr.bend >= margin {
+			bending += g.tr.slope
+			ending += math.Max(0, g.tr.ceiling-g.tr.last)
+		} else {
+			goesOn += g.lasting() * g.tr.slope
+		}
+	}
+	goesOn = math.Min(goesOn, ev.tr.slope)
+	return goesOn + unconfirmedShare*math.Max(0, ev.tr.slope-goesOn-bending), ending, goesOn >= straightShare*ev.tr.slope
+}
+
+// bendMargin is the log-likelihood at which a call site's curve is believed to flatten.
+const bendMargin = 1.0
 
 func secondsTo(room, rate float64) float64 {
 	if rate <= 0 {
@@ -108,23 +154,37 @@ func (d *Detector) costOfGrowth(ev *evidence) float64 {
 	return 1 + d.last.Or(memwatch.GOGCPercent, 100)/100
 }
 
-// restedFactor stretches the horizon for a growth that began after the process
-// had rested for at least as long: warm-ups and caches fill from the start of a
-// process, and what sets in later is seldom one of them.
-const restedFactor = 1.5
-
-// horizon is how far, in seconds, the trend is trusted.
+// horizon is how far, in seconds, the trend is trusted. Two lives count as one
+// growth only when the second comes to more than the first: what comes to the
+// same level again is how the program starts.
 func (d *Detector) horizon(ev *evidence) float64 {
-	seen, _ := d.watched(&ev.tr)
-	if d.clock.t-ev.tr.span >= ev.tr.span {
-		return restedFactor * d.cfg.HorizonFactor * seen
+	seen := ev.tr.span
+	if d.continues(ev, previousMargin) {
+		seen += d.previous.watched
 	}
-	return d.cfg.HorizonFactor * seen
+	return d.cfg.HorizonFactor * math.Min(1, d.age()/youngSeconds) * seen
 }
 
+// age is how old the process was, in seconds, when the last block closed; where
+// nothing tells when it began, since it was first seen.
+func (d *Detector) age() float64 {
+	if d.last.Start.IsZero() {
+		return d.clock.at
+	}
+	return d.clock.at + math.Max(0, d.clock.origin.Sub(d.last.Start).Seconds())
+}
+
+// youngSeconds old, a process is past its start: caches and pools have filled,
+// users have come. Before, a trend is trusted for less.
+const youngSeconds = 3600
+
 // halfGone reports whether the growth has taken half of the room it found.
-// Where no limit is known, nobody knows.
+// Where no limit is known, nobody knows. One that flattens counts when its end
+// takes half of what is left, too.
 func (x *danger) halfGone(ev *evidence) bool {
+	if x.bends && 2*(ev.tr.ceiling-ev.tr.last)*x.factor < x.limit-x.used {
+		return false
+	}
 	return x.source != "assumed" && ev.tr.growth*x.factor >= x.limit-x.used
 }
 
@@ -138,7 +198,7 @@ func (x *danger) imminent(ev *evidence) bool { return x.halfGone(ev) && x.left <
 // growth that is significant fires several times a day on healthy services,
 // growth that also leads to the limit hardly ever.
 func (d *Detector) severity(ev *evidence, x *danger) memwatch.Severity {
-	reaches := x.left <= d.horizon(ev)
+	reaches := x.sure <= d.horizon(ev)
 	halfGone := x.halfGone(ev)
 	switch {
 	case !ev.strong():

@@ -105,8 +105,8 @@ func TestSeverityIsHowSoonItHurts(t *testing.T) {
 		want        memwatch.Severity
 	}{
 		"far beyond what may be extrapolated": {4000 * mb, 200 * mb, growing(mb/hour, 10*hour), memwatch.SeverityInfo},
-		"the limit within the horizon":        {1000 * mb, 600 * mb, growing(5*mb/hour, 30*hour), memwatch.SeverityWarning},
-		"just beyond the horizon":             {1000 * mb, 600 * mb, growing(5*mb/hour, 26*hour), memwatch.SeverityInfo},
+		"the limit within the horizon":        {1000 * mb, 600 * mb, growing(5*mb/hour, 23*hour), memwatch.SeverityWarning},
+		"just beyond the horizon":             {1000 * mb, 600 * mb, growing(5*mb/hour, 22*hour), memwatch.SeverityInfo},
 		"within the hour":                     {1000 * mb, 990 * mb, growing(20*mb/hour, 10*hour), memwatch.SeverityCritical},
 		"a quarter of the limit taken":        {4000 * mb, 1200 * mb, growing(10*mb/hour, 105*hour), memwatch.SeverityWarning},
 		"half of the room gone":               {1000 * mb, 600 * mb, growing(50*mb/hour, 10*hour), memwatch.SeverityCritical},
@@ -119,6 +119,7 @@ func TestSeverityIsHowSoonItHurts(t *testing.T) {
 			signals[memwatch.LimitBytes] = c.limit
 		}
 		d := knowing(DefaultConfig(), signals)
+		d.clock.at = c.ev.tr.span
 		x := d.danger(c.ev)
 		if got := d.severity(c.ev, &x); got != c.want {
 			t.Errorf("%s: %s, want %s (%.1f h left, horizon %.1f h)", name, got, c.want, x.left/hour, d.horizon(c.ev)/hour)
@@ -148,25 +149,69 @@ func TestTheHorizonGoesByWhatWasSeen(t *testing.T) {
 	cfg := DefaultConfig()
 	d := knowing(cfg, nil)
 	ev := growing(1, 600)
-	d.clock.t = 700
-	if got := d.horizon(ev); got != 3*600 {
-		t.Errorf("horizon %v s, want three times the 600 seen", got)
+	ev.name = "memory outside the Go heap"
+	d.clock.at = 2 * youngSeconds
+	if got := d.horizon(ev); got != 3.5*600 {
+		t.Errorf("horizon %v s, want three and a half times the 600 seen", got)
 	}
-	d.clock.t = 1300 // it had rested for longer than it grows
-	if got := d.horizon(ev); got != 1.5*3*600 {
-		t.Errorf("after a rest %v s, want half as much again", got)
-	}
-	d.clock.t, d.previous = 700, past{watched: 1000, level: ev.tr.last}
-	if got := d.horizon(ev); got != 3*1600 {
+	d.previous = past{watched: 1000, name: ev.name, level: ev.tr.last / 2}
+	if got := d.horizon(ev); got != 3.5*1600 {
 		t.Errorf("%v s, want the previous life's 1000 s counted in", got)
 	}
-	d.previous.level = 10 * ev.tr.last // it ended far above: this one does not go on there
-	if got := d.horizon(ev); got != 3*600 {
+	d.previous.level = ev.tr.last // it came to the same: so it begins, and no more is known
+	if got := d.horizon(ev); got != 3.5*600 {
 		t.Errorf("%v s, want another life's growth left out", got)
 	}
+	d.previous.name, d.previous.level = "live heap", ev.tr.last/2
+	if got := d.horizon(ev); got != 3.5*600 {
+		t.Errorf("%v s, want the growth of something else left out", got)
+	}
+	d.clock.at = youngSeconds / 2
+	if got := d.horizon(ev); got != 3.5*300 {
+		t.Errorf("in a young process %v s, want half", got)
+	}
 	cfg.HorizonFactor = 10
-	if got := knowing(cfg, nil).horizon(ev); got < 6000-1 {
+	d = knowing(cfg, nil)
+	d.clock.at = 2 * youngSeconds
+	if got := d.horizon(ev); got != 6000 {
 		t.Errorf("%v s, want the setting obeyed", got)
+	}
+}
+
+// heapGrowing is a heap that grows by a byte a second, seen by profiles, and what its sites show.
+func heapGrowing(groups ...group) (*Detector, *evidence) {
+	d := knowing(DefaultConfig(), nil)
+	d.heap.n = minSnapshots
+	ev := growing(1, 1000)
+	ev.kind, ev.groups = memwatch.KindHeap, groups
+	return d, ev
+}
+
+func TestWhatNoSiteHoldsIsTrustedLess(t *testing.T) {
+	leak := group{growth: 1000, born: 1000, late: 600, bornLate: 600, tr: trend{slope: 0.6, bend: -2}}
+	cache := group{growth: 1000, born: 1000, late: 600, bornLate: 600, tr: trend{slope: 0.3, bend: 5, last: 100, ceiling: 150}}
+	sessions := group{growth: 1000, born: 1600, late: 600, bornLate: 1000, tr: trend{slope: 0.6, bend: -2}}
+	for name, c := range map[string]struct {
+		groups       []group
+		pace, ending float64
+		straight     bool
+	}{
+		"no site":                   {nil, 1.0 / 3, 0, false},
+		"one goes on":               {[]group{leak}, 0.6 + 0.4/3, 0, true},
+		"one flattens":              {[]group{cache}, 0.7 / 3, 50, false},
+		"one of each":               {[]group{leak, cache}, 0.6 + 0.1/3, 50, true},
+		"what it allocates is free": {[]group{sessions}, 1.0 / 3, 0, false},
+	} {
+		d, ev := heapGrowing(c.groups...)
+		pace, ending, straight := d.sites(ev)
+		if math.Abs(pace-c.pace) > 1e-9 || ending != c.ending || straight != c.straight {
+			t.Errorf("%s: %v a second, %v to come, straight %t; want %v, %v, %t", name, pace, ending, straight, c.pace, c.ending, c.straight)
+		}
+	}
+	d, ev := heapGrowing()
+	d.heap.n = 2
+	if pace, _, _ := d.sites(ev); pace != 1 {
+		t.Errorf("without profiles %v a second, want all of it: nothing speaks against it", pace)
 	}
 }
 

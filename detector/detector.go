@@ -45,6 +45,7 @@ type past struct {
 	plateau float64
 	// watched is for how many seconds something had been growing when it ended.
 	watched float64
+	name    string  // what it was
 	blocks  int     // the same in blocks
 	level   float64 // where it stood then, in bytes
 }
@@ -220,7 +221,7 @@ func (d *Detector) remember() {
 		ev := &d.state.ev
 		d.previous = past{
 			plateau: max(d.previous.plateau, p.highest(d.state.since)),
-			watched: ev.tr.span, blocks: ev.tr.n, level: ev.tr.last,
+			watched: ev.tr.span, name: ev.name, blocks: ev.tr.n, level: ev.tr.last,
 		}
 		return
 	}

@@ -67,7 +67,7 @@ func (d *Detector) gather() (evidence, bool) {
 	}
 	ev.ample = sites || ev.tr.growth >= ampleShare*ev.tr.first
 	ev.fresh = d.fresh(&ev)
-	watched, blocks := d.watched(&ev.tr)
+	watched, blocks := d.watched(&ev)
 	ev.watched = watched >= max(settleSeconds, lifeShare*d.clock.t) && (blocks >= settleBlocks || sites) ||
 		ev.tr.growth >= float64(d.cfg.LeakThresholdBytes) && ev.tr.growth >= ev.tr.first && ev.tr.span >= fastReadings*d.interval
 	if ev.kind == memwatch.KindGoroutine && d.proof.settles() {
@@ -125,14 +125,21 @@ func (d *Detector) fresh(ev *evidence) bool {
 }
 
 // watched is for how long the growth has been seen, in seconds and blocks,
-// together with the previous life's if that ended growing and this one goes on
-// where it ended.
-func (d *Detector) watched(tr *trend) (seconds float64, blocks int) {
-	seconds, blocks = tr.span, tr.n
-	if p := &d.previous; p.watched > 0 && tr.last > nearly*p.level {
-		seconds, blocks = seconds+p.watched, blocks+p.blocks
+// together with the previous life's if that ended with the same thing growing
+// and this one goes on where it ended.
+func (d *Detector) watched(ev *evidence) (seconds float64, blocks int) {
+	seconds, blocks = ev.tr.span, ev.tr.n
+	if d.continues(ev, nearly) {
+		seconds, blocks = seconds+d.previous.watched, blocks+d.previous.blocks
 	}
 	return seconds, blocks
+}
+
+// continues reports whether the previous life ended with the same thing growing,
+// and this one has come to so many times the level where it ended.
+func (d *Detector) continues(ev *evidence, margin float64) bool {
+	p := &d.previous
+	return p.watched > 0 && p.name == ev.name && ev.tr.last > margin*p.level
 }
 
 // largest chooses among all that grows what makes up most of it.
@@ -140,6 +147,7 @@ func (d *Detector) largest() (evidence, bool) {
 	found := func(i int) *trend { return &d.series[i].found }
 	live, routines, off := found(liveHeap), found(goroutines), found(offHeap)
 	groups := d.accumulating()
+	outside := max(off.growth, found(fragments).growth)
 	byProcess := func(i int) (evidence, bool) {
 		return evidence{kind: d.series[i].kind, name: d.series[i].name, tr: *found(i)}, true
 	}
@@ -149,15 +157,15 @@ func (d *Detector) largest() (evidence, bool) {
 		ev, _ := byProcess(goroutines)
 		ev.tr = routines.scaled(d.perGoroutine() + max(0, live.growth)/routines.growth)
 		return ev, true
-	case live.n > 0 && off.growth < dominant*live.growth:
+	case live.n > 0 && outside < dominant*live.growth:
 		ev, _ := byProcess(liveHeap)
 		ev.groups = groups
 		return ev, true
-	case len(groups) > 0:
+	case len(groups) > 0 && outside < dominant*groups[0].tr.growth:
 		return evidence{kind: memwatch.KindHeap, name: "what " + groups[0].owner + " holds", tr: groups[0].tr, groups: groups}, true
 	case found(stackBytes).n > 0:
 		return byProcess(stackBytes)
-	case off.n > 0:
+	case off.n > 0 && off.growth >= found(fragments).growth:
 		return byProcess(offHeap)
 	case found(fragments).n > 0:
 		return byProcess(fragments)

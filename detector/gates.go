@@ -12,7 +12,7 @@ import (
 func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 	tr := &ev.tr
 	floor, share := d.floors(ev)
-	watched, _ := d.watched(tr)
+	watched, _ := d.watched(ev)
 	out := []memwatch.Gate{
 		gate("trend", tr.z, ">= %.3g", d.cfg.Significance, tr.z >= d.cfg.Significance,
 			"%s rises through %d blocks of readings: %.1f standard deviations from chance", ev.name, tr.n, tr.z),
@@ -33,8 +33,8 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 		out = append(out, gate("new", tr.last, "> %.6g", previousMargin*level, ev.fresh,
 			"it held %s before and came back from it", size(level)))
 	}
-	bends := tr.bend >= rivalMargin
-	out = append(out, gate("bend", tr.bend, "< %.3g", rivalMargin, !bends,
+	_, _, straight := d.sites(ev)
+	out = append(out, gate("bend", tr.bend, "< %.3g, or call sites that go on", bendMargin, tr.bend < bendMargin || straight,
 		"log-likelihood by which a curve that flattens out at %s explains the readings better than a line", size(tr.ceiling)))
 	if ev.kind == memwatch.KindHeap {
 		out = append(out, d.siteGate(ev))
@@ -43,8 +43,8 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 		out = append(out, gate("proof", float64(d.proof.total), ">= %.6g", d.proof.needs(), d.proof.settles(),
 			"%d goroutines wait for what nobody can reach any more, and will never end; no need to watch them", d.proof.total))
 	}
-	horizon := gate("horizon", x.left, "<= %.6g", d.horizon(ev), x.left <= d.horizon(ev),
-		"%s of %s used (limit: %s); a trend is trusted for %.3g times the time it was seen, longer when it set in after a rest",
+	horizon := gate("horizon", x.sure, "<= %.6g", d.horizon(ev), x.sure <= d.horizon(ev),
+		"%s of %s used (limit: %s); a trend is trusted for %.3g times the time it was seen, for less in a process's first hour; growth that no call site accounts for counts by a third",
 		size(x.used), size(x.limit), x.source, d.cfg.HorizonFactor)
 	return append(out, horizon)
 }

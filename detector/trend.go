@@ -75,8 +75,8 @@ func measure(b []block, buf []float64) (trend, []float64) {
 			}
 		}
 	}
-	slices.Sort(slopes)
-	tr.slope = slopes[len(slopes)/2]
+	middle := len(slopes) / 2
+	tr.slope = rank(slopes, middle)
 
 	mid := lineAt(b, tr.slope)
 	tr.first = mid - tr.slope*tr.span/2
@@ -88,8 +88,15 @@ func measure(b []block, buf []float64) (trend, []float64) {
 	tr.z = float64(s-sign(float64(s))) / sd
 	// Sen's interval: the slopes at ranks (m ± 1.96·sd)/2.
 	m, k := float64(len(slopes)), 1.96*sd
-	tr.low = slopes[int(max(0, (m-k)/2))]
-	tr.high = slopes[int(min(m-1, (m+k)/2))]
+	tr.low = tr.slope
+	if i := int(max(0, (m-k)/2)); i < middle {
+		tr.low = rank(slopes[:middle], i)
+	}
+	if i := int(min(m-1, (m+k)/2)); i > middle {
+		tr.high = rank(slopes[middle+1:], i-middle-1)
+	} else {
+		tr.high = tr.slope
+	}
 
 	tr.rivals(b, float64(n)/inflate)
 	tr.ending = ending(b, tr.growth)
@@ -118,12 +125,18 @@ func (tr *trend) residuals(b []block) float64 {
 		prev = r
 	}
 	tr.noise = 1.4826 * lowMedian(dev[:len(b)])
+	return inflation(sum, lag, float64(len(b)))
+}
+
+// inflation takes the sums of n deviations' squares, and of their products with
+// the one before.
+func inflation(sum, lag, n float64) float64 {
 	if sum == 0 {
 		return 1
 	}
 	// ρ of a short window is biased down by about (1+3ρ)/n and noisy by 1/√n:
 	// what is within the noise is taken for none.
-	rho := lag/sum - 1/math.Sqrt(float64(len(b)))
+	rho := lag/sum - 1/math.Sqrt(n)
 	rho = max(0, min(0.8, rho))
 	return (1 + rho) / (1 - rho)
 }
@@ -208,6 +221,38 @@ func median(b []block) float64 {
 	s := v[:len(b)]
 	slices.Sort(s)
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// rank returns what stands at place k when v is sorted, and leaves v split there:
+// nothing before k is larger, nothing after it smaller. Three ranks of a thousand
+// slopes do not need them all in order.
+func rank(v []float64, k int) float64 {
+	for lo, hi := 0, len(v)-1; lo < hi; {
+		pivot := v[lo+(hi-lo)/2]
+		i, j := lo, hi
+		for i <= j {
+			for v[i] < pivot {
+				i++
+			}
+			for v[j] > pivot {
+				j--
+			}
+			if i <= j {
+				v[i], v[j] = v[j], v[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case k <= j:
+			hi = j
+		case k >= i:
+			lo = i
+		default:
+			return v[k]
+		}
+	}
+	return v[k]
 }
 
 // lineAt is the level of a line of the given slope in the middle of the window:
