@@ -21,6 +21,7 @@ type tries struct {
 	mu       sync.Mutex
 	limiters map[string]*rate.Limiter
 	rest     *rate.Limiter // for whoever finds no room
+	swept    time.Time     // when those who need not wait were last forgotten
 	now      func() time.Time
 }
 
@@ -36,7 +37,8 @@ func (t *tries) wait(remote, name string) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
-	if len(t.limiters) >= maxTries {
+	if len(t.limiters) >= maxTries && now.Sub(t.swept) >= triesEvery { // not at each try: it looks at all
+		t.swept = now
 		for k, l := range t.limiters {
 			if l.TokensAt(now) >= triesAtOnce {
 				delete(t.limiters, k)
