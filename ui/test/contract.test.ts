@@ -63,7 +63,7 @@ describe('the OpenAPI document', () => {
   const document = JSON.parse(readFileSync(new URL('../../hub/api/testdata/openapi.json', import.meta.url), 'utf8')) as { components: { schemas: Record<string, Described> } };
   const bodies: Record<string, { fields: object }> = {
     Alert: shapes.alert, Alerts: shapes.alerts, AlertLog: shapes.alertLog, Capture: shapes.capture, Culprit: shapes.culprit, Delivery: shapes.delivery, Flamegraph: shapes.flamegraph, Gate: shapes.gate, Instance: shapes.instance,
-    Mark: shapes.mark, Metrics: shapes.metrics, Problem: shapes.problem, Profiles: shapes.profiles, Sample: shapes.sample, ScrapeError: shapes.scrapeError, Service: shapes.service, ServiceMetrics: shapes.serviceMetrics, Sparkline: shapes.sparkline,
+    Mark: shapes.mark, Metrics: shapes.metrics, Problem: shapes.problem, Profiles: shapes.profiles, Sample: shapes.sample, ScrapeError: shapes.scrapeError, Service: shapes.service, ServiceMetrics: shapes.serviceMetrics, Session: shapes.session, Sparkline: shapes.sparkline,
     Stats: shapes.stats, Transition: shapes.transition, Verdict: shapes.verdict,
   };
 

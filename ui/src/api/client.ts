@@ -1,6 +1,6 @@
 // The one place that speaks HTTP to the hub. Every call takes an AbortSignal;
 // an error answer becomes a HubError with words for people.
-import type { Alert, AlertLog, Alerts, Capture, Flamegraph, Problem, Profiles, Service, ServiceMetrics, Stats } from './types.ts';
+import type { Alert, AlertLog, Alerts, Capture, Flamegraph, Problem, Profiles, Service, ServiceMetrics, Session, Stats } from './types.ts';
 
 export class HubError extends Error {
   constructor(
@@ -68,6 +68,8 @@ export const hub = {
   /** Any profile that pprof reads; the same one twice is kept once. */
   upload: (file: File, signal: AbortSignal) =>
     ask<Capture>(address('/api/profiles', { filename: file.name }), { method: 'POST', body: file, headers: { 'Content-Type': 'application/octet-stream' }, signal }),
+  session: (signal: AbortSignal) => get<Session>('/api/session', signal),
+  signOut: () => fetch('/api/session', { method: 'DELETE' }),
   stats: (signal: AbortSignal) => get<Stats>('/api/stats', signal),
 };
 

@@ -185,6 +185,9 @@ export const serviceMetrics = obj({ service: str, metrics: nullable(list(metrics
 export const alerts = obj({ alerts: nullable(list(alert)), total: num, next: opt(str) });
 export const profiles = obj({ profiles: nullable(list(capture)), total: num, next: opt(str) });
 
+/** Who the hub takes the reader for; `required`: whether it asks anybody. */
+export const session = obj({ required: bool, signedIn: bool, name: str, role: str, method: str });
+
 export const alertLog = obj({ log: nullable(list(transition)) });
 
 export const stats = obj({

@@ -23,6 +23,7 @@ export type Sparkline = Infer<typeof shapes.sparkline>;
 export type Service = Infer<typeof shapes.service>;
 export type ServiceMetrics = Infer<typeof shapes.serviceMetrics>;
 export type Alerts = Infer<typeof shapes.alerts>;
+export type Session = Infer<typeof shapes.session>;
 export type AlertLog = Infer<typeof shapes.alertLog>;
 export type Profiles = Infer<typeof shapes.profiles>;
 export type Stats = Infer<typeof shapes.stats>;

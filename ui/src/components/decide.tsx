@@ -3,6 +3,7 @@
 import { useId, useRef, useState, type SubmitEvent } from 'react';
 import { hub, type Decision } from '../api/client.ts';
 import type { Alert } from '../api/types.ts';
+import { useAnswer } from '../live/hooks.ts';
 
 interface Choice {
   action: Decision;
@@ -50,11 +51,13 @@ function Ask({ choice, alert, close, decided }: AskProps) {
   const id = useId();
   const dialog = useRef<HTMLDialogElement>(null);
   const [state, setState] = useState<{ busy: boolean; error?: string }>({ busy: false });
+  const session = useAnswer('session', 0, (signal) => hub.session(signal)).data;
+  const known = session?.required && session.signedIn; // then the hub uses that name
   const submit = async (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const text = (name: string) => String(form.get(name) ?? '').trim();
-    remember(text('who'));
+    if (!known) remember(text('who'));
     setState({ busy: true });
     try {
       await hub.decide(alert.id, choice.action, { who: text('who'), why: text('why'), ...(choice.timed ? { for: text('for') } : {}) }, AbortSignal.timeout(15_000));
@@ -69,7 +72,7 @@ function Ask({ choice, alert, close, decided }: AskProps) {
       <form className="ask" onSubmit={submit}>
         <h2 id={id}>{choice.word}</h2>
         <p className="muted small">{choice.meaning}</p>
-        <label>Your name<input className="input" name="who" required maxLength={200} defaultValue={remembered()} autoComplete="name" /></label>
+        {!known && <label>Your name<input className="input" name="who" required maxLength={200} defaultValue={remembered()} autoComplete="name" /></label>}
         <label>Why<input className="input" name="why" maxLength={1000} autoComplete="off" autoFocus placeholder="for the others" /></label>
         {choice.timed && <label>For<select className="select" name="for" defaultValue="4h">{spans.map(([value, word]) => <option key={value} value={value}>{word}</option>)}</select></label>}
         {state.error && <p role="alert" className="failed">{state.error}</p>}

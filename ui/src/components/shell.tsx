@@ -1,7 +1,7 @@
 // What stands around every page: navigation, the connection's state, theme and help.
 import { useCallback, useEffect, useRef, type ReactNode } from 'react';
-import { signInURL } from '../api/client.ts';
-import { useLive, useNow, useStore } from '../live/hooks.ts';
+import { hub, signInURL } from '../api/client.ts';
+import { useAnswer, useLive, useNow, useStore } from '../live/hooks.ts';
 import type { Connection } from '../live/store.ts';
 import { countConditions, documentTitle, worstCondition } from '../model/fleet.ts';
 import { duration } from '../model/format.ts';
@@ -33,6 +33,7 @@ export function Shell({ children, title }: { children: ReactNode; title: string 
           <Navigation path={path} />
           <div className="tools">
             <LinkState />
+            <Person />
             <ThemeButton />
             <button type="button" className="button quiet icon desktop-only" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={() => help.current?.showModal()}>?</button>
           </div>
@@ -76,6 +77,14 @@ function LinkState() {
   const { connection } = useLive();
   const { word, tone } = linkWord[connection.state];
   return <span className="link-state" data-tone={tone} role="status"><span className="dot" />{word}</span>;
+}
+
+/** Who is signed in, where the hub asks; one press signs out. */
+function Person() {
+  const { data } = useAnswer('session', 0, (signal) => hub.session(signal));
+  if (!data?.required || !data.signedIn) return null;
+  const out = () => void hub.signOut().finally(() => location.reload());
+  return <button type="button" className="button quiet" onClick={out} title={`${data.name} (${data.role}): sign out`}>Sign out<span className="visually-hidden"> {data.name}</span></button>;
 }
 
 function Banner() {
