@@ -160,7 +160,7 @@ func (d *Detector) costOfGrowth(ev *evidence) float64 {
 func (d *Detector) horizon(ev *evidence) float64 {
 	seen := ev.tr.span
 	if d.continues(ev, previousMargin) {
-		seen += d.previous.watched
+		seen += math.Min(d.previous.watched, seen)
 	}
 	return d.cfg.HorizonFactor * math.Min(1, d.age()/youngSeconds) * seen
 }

@@ -155,8 +155,8 @@ func TestTheHorizonGoesByWhatWasSeen(t *testing.T) {
 		t.Errorf("horizon %v s, want three and a half times the 600 seen", got)
 	}
 	d.previous = past{watched: 1000, name: ev.name, level: ev.tr.last / 2}
-	if got := d.horizon(ev); got != 3.5*1600 {
-		t.Errorf("%v s, want the previous life's 1000 s counted in", got)
+	if got := d.horizon(ev); got != 3.5*1200 {
+		t.Errorf("%v s, want the previous life's counted in, for as much as this one's", got)
 	}
 	d.previous.level = ev.tr.last // it came to the same: so it begins, and no more is known
 	if got := d.horizon(ev); got != 3.5*600 {

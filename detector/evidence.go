@@ -126,11 +126,12 @@ func (d *Detector) fresh(ev *evidence) bool {
 
 // watched is for how long the growth has been seen, in seconds and blocks,
 // together with the previous life's if that ended with the same thing growing
-// and this one goes on where it ended.
+// and this one goes on where it ended. Another life at most doubles what this
+// one shows itself: a minute does not become hours.
 func (d *Detector) watched(ev *evidence) (seconds float64, blocks int) {
 	seconds, blocks = ev.tr.span, ev.tr.n
 	if d.continues(ev, nearly) {
-		seconds, blocks = seconds+d.previous.watched, blocks+d.previous.blocks
+		seconds, blocks = seconds+min(d.previous.watched, seconds), blocks+min(d.previous.blocks, blocks)
 	}
 	return seconds, blocks
 }
