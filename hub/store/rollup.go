@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store/chunk"
 )
 
 // coarseness is one stage of a reading's life: how coarse it is kept, and how long.
@@ -129,10 +130,11 @@ func (t *txn) rollUp(ctx context.Context, instance int64, from, step time.Durati
 	return len(chunks), nil
 }
 
-// oldChunks reads an instance's oldest chunks of a step into t.samples. One that
-// is damaged is answered too: nobody can read it any more.
+// oldChunks reads an instance's oldest chunks of a step into t.samples, as many as
+// one chunk may hold the readings of. One that is damaged is answered too: nobody
+// can read it any more.
 func (t *txn) oldChunks(ctx context.Context, instance int64, step time.Duration, before time.Time) (ids []int64, err error) {
-	rows, err := t.tx.QueryContext(ctx, "SELECT id, data FROM chunks WHERE instance = ? AND step = ? AND last < ? ORDER BY last LIMIT ?",
+	rows, err := t.tx.QueryContext(ctx, "SELECT id, count, data FROM chunks WHERE instance = ? AND step = ? AND last < ? ORDER BY last LIMIT ?",
 		instance, int(step.Seconds()), before.UnixMilli(), rollChunks)
 	if err != nil {
 		return nil, err
@@ -141,9 +143,13 @@ func (t *txn) oldChunks(ctx context.Context, instance int64, step time.Duration,
 	t.samples = t.samples[:0]
 	for rows.Next() {
 		var id int64
+		var count int
 		var data sql.RawBytes
-		if err := rows.Scan(&id, &data); err != nil {
+		if err := rows.Scan(&id, &count, &data); err != nil {
 			return nil, err
+		}
+		if len(ids) > 0 && len(t.samples)+count > chunk.MaxReadings {
+			break
 		}
 		ids = append(ids, id)
 		whole := t.samples

@@ -93,6 +93,31 @@ func TestOldReadingsGrowCoarserAndKeepTheirExtremes(t *testing.T) {
 	}
 }
 
+// A reading each 30 seconds stays as it is when two of each minute are kept, and
+// after two days without a hub many chunks are due at once.
+func TestARollUpOfMuchLosesNothing(t *testing.T) {
+	s := open(t, store.Config{})
+	const count = 6000
+	in := make([]store.Reading, count)
+	for i := range in {
+		in[i] = reading("a", 3*i)
+	}
+	mustAppend(t, s, in)
+	end := in[count-1].Sample.Time
+	if _, err := s.Prune(t.Context(), end.Add(3*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got := all(t, s, "a"); len(got) != count {
+		t.Errorf("%d of %d readings", len(got), count)
+	}
+	if _, err := s.Prune(t.Context(), end.Add(16*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got := all(t, s, "a"); len(got) < 2*count/20 {
+		t.Errorf("%d readings, want two of each ten minutes of %d", len(got), count/2)
+	}
+}
+
 // TestReadersSeeNoGapWhileReadingsAreRolledUp reads all the while that another
 // rolls up: of no hour may all readings be missing.
 func TestReadersSeeNoGapWhileReadingsAreRolledUp(t *testing.T) {
