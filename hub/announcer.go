@@ -27,7 +27,14 @@ type announcer struct {
 
 	mu      sync.Mutex
 	engine  *alert.Engine
-	waiting []alert.Event
+	waiting []unsaved
+}
+
+// unsaved is an event that is not known to be saved. One that was tried may be on
+// the disk all the same.
+type unsaved struct {
+	alert.Event
+	tried bool
 }
 
 func newAnnouncer(e *alert.Engine, s *store.Store, f *fleet, feed *live.Feed, desk *notify.Desk, logger *slog.Logger, reg prometheus.Registerer) *announcer {
@@ -76,21 +83,24 @@ func (a *announcer) push(events []alert.Event) {
 			}
 		}
 		if !replaced {
-			a.waiting = append(a.waiting, e)
+			a.waiting = append(a.waiting, unsaved{Event: e})
 		}
 	}
 }
 
+// flush saves and tells. A caller that leaves ends neither: what is written is told.
 func (a *announcer) flush(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	for len(a.waiting) > 0 {
 		e := a.waiting[0]
 		created, err := a.store.SaveAlert(ctx, e.Alert, e.Log...)
 		if err != nil {
+			a.waiting[0].tried = true
 			a.failed.Inc()
 			return err
 		}
 		a.waiting = a.waiting[1:]
-		if e.New && !created { // a resend from before a restart
+		if e.New && !created && !e.tried { // a resend from before a restart
 			continue
 		}
 		a.fleet.alerted(e.Alert, e.New)
