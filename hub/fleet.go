@@ -23,6 +23,9 @@ type fleet struct {
 
 	mu       sync.RWMutex
 	services map[string]*service
+	// started is when this run began, heardBefore when the last one heard anything
+	// last: nobody could be heard in between.
+	started, heardBefore time.Time
 }
 
 type service struct {
@@ -51,7 +54,7 @@ type instance struct {
 }
 
 func newFleet(cfg Presence, now func() time.Time) *fleet {
-	return &fleet{cfg: cfg, now: now, services: map[string]*service{}}
+	return &fleet{cfg: cfg, now: now, services: map[string]*service{}, started: now()}
 }
 
 // get finds or makes an instance.
@@ -237,11 +240,19 @@ func (f *fleet) sweep() []wire.ServiceUpdate {
 // allAway is how much longer than ForgetAfter a whole service may be away.
 const allAway = 24
 
+// away is how long an instance has not been heard of while the hub ran.
+func (f *fleet) away(i *instance) time.Duration {
+	away := f.now().Sub(i.heard)
+	if i.heard.Before(f.started) {
+		away -= f.started.Sub(f.heardBefore)
+	}
+	return away
+}
+
 // forget drops the replicas that are gone for good.
 func (f *fleet) forget() []memwatch.Target {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := f.now()
 	var out []memwatch.Target
 	for _, s := range f.services {
 		patience := f.cfg.ForgetAfter
@@ -249,7 +260,7 @@ func (f *fleet) forget() []memwatch.Target {
 			patience *= allAway
 		}
 		for _, i := range s.instances {
-			if i.status == wire.Disconnected && i.holders == 0 && now.Sub(i.heard) >= patience {
+			if i.status == wire.Disconnected && i.holders == 0 && f.away(i) >= patience {
 				delete(s.instances, i.name)
 				out = append(out, memwatch.Target{Service: s.name, Instance: i.name})
 			}

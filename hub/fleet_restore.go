@@ -18,6 +18,9 @@ func (f *fleet) restore(r restored) {
 	}
 	i.reason = "not heard of since the hub started"
 	i.heard, i.labels, i.verdict = r.lastSeen, r.target.Labels, r.verdict
+	if i.heard.After(f.heardBefore) && i.heard.Before(f.started) {
+		f.heardBefore = i.heard
+	}
 	for n := range r.readings {
 		i.spark.add(&r.readings[n])
 	}
