@@ -251,7 +251,7 @@ func (c *session) slow(readings int) error {
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
 		return &refusal{
-			code: codeRate, retryAfter: wait,
+			code: codeRate, retryAfter: wait + time.Millisecond, // it is told in whole milliseconds, and 0 means never
 			message: fmt.Sprintf("more than %d readings a second (ingest.maxReadingsPerSecond): send them later", c.server.cfg.MaxReadingsPerSecond),
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+	"golang.org/x/time/rate"
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/internal/ws"
@@ -132,6 +133,17 @@ func TestWhatCannotBeStoredIsAskedForAgain(t *testing.T) {
 		if b, _ := json.Marshal(got); strings.Contains(string(b), "secret") {
 			t.Errorf("%s: the answer tells the hub's own business: %s", name, b)
 		}
+	}
+}
+
+// A wait of less than a millisecond is not told as none: that would refuse for good.
+func TestWhoIsTooFastByLittleIsAskedAgain(t *testing.T) {
+	s, _ := newSession()
+	s.rate = rate.NewLimiter(2000, 1)
+	s.rate.AllowN(s.server.now(), 1)
+	got, ok := s.take(t.Context(), ws.Text, golden(t, "metrics")).(wire.Error)
+	if !ok || got.Code != codeRate || got.RetryAfterMs <= 0 {
+		t.Errorf("answer = %+v, want %s and a time to try again", got, codeRate)
 	}
 }
 
