@@ -1,6 +1,9 @@
 package capture
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -66,11 +69,13 @@ func (s *Store) newest(t memwatch.Target, kind memwatch.ProfileKind, role memwat
 }
 
 // find is the bundle's last own capture of a kind: of two heap profiles the
-// first may be one GC behind.
+// first may be one GC behind. One whose file was taken away is none.
 func (b *Bundle) find(kind memwatch.ProfileKind, role memwatch.Role) *Saved {
 	for i := len(b.Captures) - 1; i >= 0; i-- {
 		if c := &b.Captures[i]; c.Kind == kind && c.Role == role {
-			return c
+			if _, err := os.Stat(c.Path); !errors.Is(err, fs.ErrNotExist) {
+				return c
+			}
 		}
 	}
 	return nil

@@ -196,6 +196,22 @@ func TestComparesWithTheRightBaseline(t *testing.T) {
 	}
 }
 
+func TestALeakIsSavedWithoutWhatSomebodyTookAway(t *testing.T) {
+	s := openStore(t, testConfig(t), nil)
+	first := save(t, s, at(t, 0, life))
+	gone := save(t, s, at(t, 2*time.Hour, life))
+	suspect := save(t, s, evidence(t, memwatch.RoleSuspect, 3*time.Hour, 2))
+	for _, c := range []Saved{gone.Captures[0], suspect.Captures[len(suspect.Captures)-1]} {
+		if err := os.Remove(c.Path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := save(t, s, evidence(t, memwatch.RoleLeaking, 4*time.Hour, 3))
+	if last := b.Captures[len(b.Captures)-1]; last.BaseID != first.Captures[0].ID || len(b.Captures) != 2 {
+		t.Errorf("compared with %q of %d, want %q, which is there", last.BaseID, len(b.Captures), first.Captures[0].ID)
+	}
+}
+
 func at(t *testing.T, after time.Duration, life time.Time) Evidence {
 	e := evidence(t, memwatch.RoleBaseline, after, int(after.Abs()/time.Minute))
 	e.Life = life

@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -141,7 +140,7 @@ func (e *evidence) next() (uint64, Record, bool) {
 			continue
 		}
 		r, err := e.load(n)
-		if errors.Is(err, errCorrupt) || errors.Is(err, fs.ErrNotExist) { // spoilt while it lay there
+		if spoilt(err) {
 			e.corrupt++
 			e.remove(i)
 			i--

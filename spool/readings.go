@@ -1,7 +1,10 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -149,13 +152,22 @@ func (r *readings) next() (uint64, Record, bool) {
 			continue
 		}
 		body, err := r.body(id)
-		if err != nil {
+		if spoilt(err) {
 			r.corrupt++
 			r.finish(id)
 			continue
+		} else if err != nil {
+			r.pos = id // the disk may read it another time
+			return 0, Record{}, false
 		}
 		return id, Record{Class: Reading, Body: body}, true
 	}
+}
+
+// spoilt tells a record that is lost from one that cannot be read just now, as
+// when the process has no more files to open.
+func spoilt(err error) bool {
+	return errors.Is(err, errCorrupt) || errors.Is(err, io.EOF) || errors.Is(err, fs.ErrNotExist)
 }
 
 // existing is the first id, from id on, that was not lost; end when there is none.

@@ -215,6 +215,30 @@ func TestPassesOverSpoiltRecords(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeReadJustNowWaits(t *testing.T) {
+	cfg := config(t)
+	s := open(t, cfg)
+	put(t, s, Reading, "first", "second")
+	path := filepath.Join(cfg.Dir, "readings", fileName(1, segmentSuffix))
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, path); err != nil { // to itself: opening it fails, and it is there
+		t.Fatal(err)
+	}
+	if _, bodies := take(t, s.Queue(Reading)); len(bodies) > 0 {
+		t.Fatalf("read %q", bodies)
+	}
+	if n, st := s.Queue(Reading).Len(), s.Stats().Readings; n != 2 || st.Corrupt != 0 {
+		t.Errorf("%d wait, %d corrupt, want both to wait", n, st.Corrupt)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	_, bodies := take(t, s.Queue(Reading))
+	wantBodies(t, bodies, "first", "second")
+}
+
 func spoil(t *testing.T, path, part string) {
 	t.Helper()
 	b, err := os.ReadFile(path)
