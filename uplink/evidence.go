@@ -32,8 +32,11 @@ func (s *session) evidenceLane(ctx context.Context) error {
 
 func (s *session) evidence(ctx context.Context, r record) error {
 	var head struct {
-		Type wire.Type `json:"type"`
-		ID   string    `json:"id"`
+		Type    wire.Type `json:"type"`
+		ID      string    `json:"id"`
+		Capture struct {
+			Size int64 `json:"size"`
+		} `json:"capture"`
 	}
 	if err := json.Unmarshal(r.body, &head); err != nil {
 		s.rejected(s.u.evidence, r.id, err.Error())
@@ -58,7 +61,7 @@ func (s *session) evidence(ctx context.Context, r record) error {
 			return err
 		}
 		if a.Type == wire.TypeWant {
-			if err := s.upload(ctx, head.ID, r.file, a.Offset, ch); err != nil {
+			if err := s.upload(ctx, wire.Chunk{ID: head.ID, Offset: a.Offset}, r.file, head.Capture.Size, ch); err != nil {
 				if !errors.Is(err, errFile) {
 					return err
 				}
@@ -89,8 +92,9 @@ func (s *session) evidence(ctx context.Context, r record) error {
 // errFile says that a profile's bytes are not to be had any more.
 var errFile = errors.New("profile cannot be read")
 
-// upload sends a file from offset to its end, or until the hub has a word to say.
-func (s *session) upload(ctx context.Context, id, path string, offset int64, answers <-chan answer) error {
+// upload sends a file of so many bytes in chunks, from next to its end, or until
+// the hub has a word to say.
+func (s *session) upload(ctx context.Context, next wire.Chunk, path string, size int64, answers <-chan answer) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errFile, err)
@@ -99,13 +103,16 @@ func (s *session) upload(ctx context.Context, id, path string, offset int64, ans
 	data := make([]byte, wire.ChunkBytes)
 	var frame []byte
 	for len(answers) == 0 {
-		n, err := f.ReadAt(data[:s.chunkBytes], offset)
+		n, err := f.ReadAt(data[:s.chunkBytes], next.Offset)
 		if n == 0 && errors.Is(err, io.EOF) {
+			if next.Offset < size {
+				return fmt.Errorf("%w: %s ends after %d of %d bytes", errFile, path, next.Offset, size)
+			}
 			return nil
 		} else if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("%w: %w", errFile, err)
 		}
-		if frame, err = wire.AppendChunk(frame[:0], wire.Chunk{ID: id, Offset: offset}, data[:n]); err != nil {
+		if frame, err = wire.AppendChunk(frame[:0], next, data[:n]); err != nil {
 			return err
 		}
 		began := time.Now()
@@ -113,7 +120,7 @@ func (s *session) upload(ctx context.Context, id, path string, offset int64, ans
 			return err
 		}
 		s.fitChunks(time.Since(began))
-		offset += int64(n)
+		next.Offset += int64(n)
 	}
 	return nil
 }

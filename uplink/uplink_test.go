@@ -162,6 +162,21 @@ func TestRejectsEvidenceWhoseFileIsGone(t *testing.T) {
 	e.awaitStats(t, "both", func(s uplink.Stats) bool { return s.Rejected == 1 && s.Acked == 1 })
 }
 
+func TestRejectsEvidenceWhoseFileIsCutShort(t *testing.T) {
+	h, sp := newHub(t), newSpool(t)
+	data := profile(100 << 10)
+	file := filepath.Join(t.TempDir(), "p.pb.gz")
+	if err := os.WriteFile(file, data[:70<<10], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	putSnapshot(t, sp, "c1", file, data)
+	e := run(t, config(h.url()), sp)
+	e.awaitStats(t, "the end of it", func(s uplink.Stats) bool { return s.Rejected == 1 })
+	if s := e.up.Stats(); s.Failures != 0 || !strings.Contains(e.log.String(), "ends after 71680 of 102400 bytes") {
+		t.Errorf("%d connections broke; log:\n%s", s.Failures, e.log)
+	}
+}
+
 func TestSpeaksVersion0ToAnOldHub(t *testing.T) {
 	for name, chosen := range map[string][]string{
 		"that chooses no subprotocol":         nil,
