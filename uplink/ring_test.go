@@ -22,10 +22,12 @@ func TestRingTakesTurnsAndBacksOff(t *testing.T) {
 		r.failed("b", false, 0, now)
 		expect("a", time.Duration(seconds)*time.Second)
 	}
-	r.failed("a", true, 0, now) // it worked for a while: begin anew
-	expect("b", 0)
-	r.failed("b", false, 0, now)
-	expect("a", time.Second)
+	for range 3 {
+		r.failed("a", true, 0, now) // it worked for a while: begin anew
+		expect("b", time.Second)
+		r.failed("b", true, 0, now)
+		expect("a", time.Second)
+	}
 	for range 1000 {
 		r.failed("a", false, 0, now)
 	}

@@ -243,7 +243,7 @@ type ring struct {
 	urls     []string
 	resting  map[string]time.Time // until when a hub asked to be left alone
 	at       int
-	failures int // since something worked
+	failures int // since something worked; a wait comes after each round of them
 	max      time.Duration
 	jitter   func(time.Duration) time.Duration
 }
@@ -263,7 +263,7 @@ func newRing(urls []string, maxBackoff time.Duration) *ring {
 // failed takes note of an attempt, or of the end of a connection.
 func (r *ring) failed(url string, worked bool, retryAfter time.Duration, now time.Time) {
 	if worked {
-		r.failures = 0
+		r.failures = len(r.urls) - 1 // a wait comes next: a hub may work and yet end each connection
 	}
 	r.failures++
 	r.at++

@@ -49,7 +49,7 @@ func TestResendsWhatWasNotConfirmed(t *testing.T) {
 	}
 	putReadings(t, sp, 1, 1001)
 	cfg := config(h.url())
-	cfg.BatchReadings = 100
+	cfg.BatchReadings, cfg.BatchDelay = 100, time.Second // each batch is full
 	e := run(t, cfg, sp)
 	h.await(t, "unconfirmed batches", func() bool { return refused.Load() >= 3 })
 	h.cut()
