@@ -88,7 +88,9 @@ func (g *Gate) callback(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		g.denied.WithLabelValues("oidc").Inc()
 		g.logger.Warn("sign-in by OIDC refused", "remote", remote(r), "error", err)
-		g.record(r, who.Name, "login-failed", "oidc")
+		if who.Name != "" { // else anybody, without the provider, could fill the audit log
+			g.record(r, who.Name, "login-failed", "oidc")
+		}
 		g.page(w, r, http.StatusForbidden, loginPage{Failed: "The sign-in was refused. Begin again; the hub's log says more."})
 		return
 	}

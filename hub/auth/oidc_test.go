@@ -128,6 +128,15 @@ func (i *issuer) signIn(g *Gate, change func(callback *http.Request)) *http.Resp
 	return w.Result()
 }
 
+func newest(t *testing.T, d *DB) Entry {
+	t.Helper()
+	lines, err := d.Audit(t.Context(), 0, 1)
+	if err != nil || len(lines) != 1 {
+		t.Fatalf("%d lines, %v", len(lines), err)
+	}
+	return lines[0]
+}
+
 func TestSigningInByOIDC(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("hub-secret\n"), 0o600); err != nil {
@@ -149,12 +158,13 @@ func TestSigningInByOIDC(t *testing.T) {
 		claims             func(map[string]any)
 		change             func(*http.Request)
 		role               Role
+		audited            bool // that it failed
 	}{
 		"an operator by address":  {claim: "email", operators: []string{"ann@example.com"}, role: RoleOperator},
 		"a viewer by group":       {claim: "groups", operators: []string{"boss"}, viewers: []string{"sre"}, role: RoleViewer},
 		"everybody":               {claim: "email", viewers: []string{"*"}, role: RoleViewer},
-		"nobody named":            {claim: "email", operators: []string{"bob@example.com"}},
-		"an address not verified": {claim: "email", operators: []string{"ann@example.com"}, claims: func(m map[string]any) { m["email_verified"] = false }},
+		"nobody named":            {claim: "email", operators: []string{"bob@example.com"}, audited: true},
+		"an address not verified": {claim: "email", operators: []string{"ann@example.com"}, claims: func(m map[string]any) { m["email_verified"] = false }, audited: true},
 		"another audience":        {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["aud"] = "other" }},
 		"another issuer":          {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["iss"] = "https://evil.example" }},
 		"a token of yesterday":    {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["exp"] = time.Now().Add(-time.Hour).Unix() }},
@@ -174,6 +184,9 @@ func TestSigningInByOIDC(t *testing.T) {
 			if i.claims == nil {
 				i.claims = func(map[string]any) {}
 			}
+			if err := d.Record(t.Context(), Entry{Action: "begin"}); err != nil {
+				t.Fatal(err)
+			}
 			g := gate(c.claim, c.operators, c.viewers)
 			resp := i.signIn(g, c.change)
 			r := request("GET", "/")
@@ -182,6 +195,9 @@ func TestSigningInByOIDC(t *testing.T) {
 			}
 			who, err := g.Identify(r)
 			if c.role == "" {
+				if failed := newest(t, d).Action == "login-failed"; failed != c.audited {
+					t.Errorf("in the audit log: %v, want %v", failed, c.audited)
+				}
 				if resp.StatusCode != http.StatusForbidden || err == nil {
 					t.Errorf("%s, %+v", resp.Status, who)
 				}
