@@ -205,6 +205,18 @@ func TestSigningOut(t *testing.T) {
 	}
 }
 
+func TestWhatIsOpenToEverybodyIsNoDenial(t *testing.T) {
+	g := guardedBy(t)
+	for _, path := range []string{"/healthz", "/readyz", "/api/session"} {
+		if w := g.ask("nobody", "GET", path, nil); w.Code != http.StatusOK {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if w := g.ask("operator", "GET", "/metrics", nil); strings.Contains(w.Body.String(), "memwatch_hub_denied_total{") {
+		t.Errorf("denials: %s", w.Body)
+	}
+}
+
 func TestAPageOfAnotherSiteChangesNothing(t *testing.T) {
 	for name, g := range map[string]*guardedHub{"with auth": guardedBy(t), "without": unguarded(t)} {
 		for _, header := range []http.Header{
