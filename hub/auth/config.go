@@ -26,6 +26,7 @@ type OIDC struct {
 	RedirectURL      string   `yaml:"redirectUrl"` // https://this-hub/auth/oidc/callback
 	Scopes           []string `yaml:"scopes"`      // besides openid
 	Claim            string   `yaml:"claim"`       // whose values are looked up below
+	TrustEmail       bool     `yaml:"trustEmail"`  // an address counts also where email_verified is not said
 	Operators        []string `yaml:"operators"`   // values that make an operator
 	Viewers          []string `yaml:"viewers"`     // values that make a viewer; "*" is everybody
 }

@@ -149,6 +149,9 @@ func (o OIDC) identity(id *oidc.IDToken) (Identity, error) {
 		return Identity{}, fmt.Errorf("id token: %w", err)
 	}
 	who := Identity{Name: id.Subject, Method: "oidc"}
+	if said := claims["email_verified"]; said != true && (said != nil || !o.TrustEmail) { // anybody may have entered it
+		delete(claims, "email")
+	}
 	for _, c := range []string{"email", "preferred_username", "name"} {
 		if name, ok := claims[c].(string); ok && name != "" && checkName("user", name) == nil {
 			who.Name = name
@@ -159,9 +162,6 @@ func (o OIDC) identity(id *oidc.IDToken) (Identity, error) {
 	switch v := claims[o.Claim].(type) {
 	case string:
 		values = []string{v}
-		if verified, told := claims["email_verified"].(bool); o.Claim == "email" && told && !verified {
-			return who, errors.New("the address is not verified")
-		}
 	case []any:
 		for _, one := range v {
 			if s, ok := one.(string); ok {
@@ -177,6 +177,9 @@ func (o OIDC) identity(id *oidc.IDToken) (Identity, error) {
 		who.Role = RoleOperator
 	case has(o.Viewers) || slices.Contains(o.Viewers, "*"):
 		who.Role = RoleViewer
+	case o.Claim == "email" && len(values) == 0:
+		return who, errors.New("the provider names no address that it calls verified (email_verified): " +
+			"where it is sure of all addresses and says nothing, say auth.oidc.trustEmail: true")
 	default:
 		return who, fmt.Errorf("the claim %s names neither an operator nor a viewer", o.Claim)
 	}

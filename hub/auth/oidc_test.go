@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -144,11 +145,11 @@ func TestSigningInByOIDC(t *testing.T) {
 	}
 	i := newIssuer(t)
 	d := openDB(t)
-	gate := func(claim string, operators, viewers []string) *Gate {
+	gate := func(claim string, operators, viewers []string, trust bool) *Gate {
 		return newGate(t, d, func(c *Config) {
 			c.OIDC = OIDC{
 				Issuer: i.URL, ClientID: "hub", ClientSecretFile: secret, RedirectURL: "https://hub.example/auth/oidc/callback",
-				Scopes: []string{"email"}, Claim: claim, Operators: operators, Viewers: viewers,
+				Scopes: []string{"email"}, Claim: claim, Operators: operators, Viewers: viewers, TrustEmail: trust,
 			}
 		})
 	}
@@ -158,19 +159,34 @@ func TestSigningInByOIDC(t *testing.T) {
 		claims             func(map[string]any)
 		change             func(*http.Request)
 		role               Role
-		audited            bool // that it failed
+		trust              bool
+		name               string // ann@example.com if empty
+		audited            bool   // that it failed
 	}{
-		"an operator by address":  {claim: "email", operators: []string{"ann@example.com"}, role: RoleOperator},
-		"a viewer by group":       {claim: "groups", operators: []string{"boss"}, viewers: []string{"sre"}, role: RoleViewer},
-		"everybody":               {claim: "email", viewers: []string{"*"}, role: RoleViewer},
-		"nobody named":            {claim: "email", operators: []string{"bob@example.com"}, audited: true},
-		"an address not verified": {claim: "email", operators: []string{"ann@example.com"}, claims: func(m map[string]any) { m["email_verified"] = false }, audited: true},
-		"another audience":        {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["aud"] = "other" }},
-		"another issuer":          {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["iss"] = "https://evil.example" }},
-		"a token of yesterday":    {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["exp"] = time.Now().Add(-time.Hour).Unix() }},
-		"another nonce":           {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["nonce"] = "x" }},
-		"another state":           {claim: "email", viewers: []string{"*"}, change: func(r *http.Request) { r.URL.RawQuery = "code=code-1&state=x" }},
-		"no cookie":               {claim: "email", viewers: []string{"*"}, change: func(r *http.Request) { r.Header.Del("Cookie") }},
+		"an operator by address":              {claim: "email", operators: []string{"ann@example.com"}, role: RoleOperator},
+		"a viewer by group":                   {claim: "groups", operators: []string{"boss"}, viewers: []string{"sre"}, role: RoleViewer},
+		"everybody":                           {claim: "email", viewers: []string{"*"}, role: RoleViewer},
+		"nobody named":                        {claim: "email", operators: []string{"bob@example.com"}, audited: true},
+		"an address not verified":             {claim: "email", operators: []string{"ann@example.com"}, claims: func(m map[string]any) { m["email_verified"] = false }, audited: true},
+		"an address of which nothing is said": {claim: "email", operators: []string{"ann@example.com"}, claims: func(m map[string]any) { delete(m, "email_verified") }, audited: true},
+		"the same, trusted": {
+			claim: "email", operators: []string{"ann@example.com"}, trust: true, role: RoleOperator,
+			claims: func(m map[string]any) { delete(m, "email_verified") },
+		},
+		"an address not verified is not trusted": {
+			claim: "email", operators: []string{"ann@example.com"}, trust: true, audited: true,
+			claims: func(m map[string]any) { m["email_verified"] = false },
+		},
+		"an address not verified is no name": {
+			claim: "groups", viewers: []string{"sre"}, role: RoleViewer, name: "1234",
+			claims: func(m map[string]any) { m["email_verified"] = false },
+		},
+		"another audience":     {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["aud"] = "other" }},
+		"another issuer":       {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["iss"] = "https://evil.example" }},
+		"a token of yesterday": {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["exp"] = time.Now().Add(-time.Hour).Unix() }},
+		"another nonce":        {claim: "email", viewers: []string{"*"}, claims: func(m map[string]any) { m["nonce"] = "x" }},
+		"another state":        {claim: "email", viewers: []string{"*"}, change: func(r *http.Request) { r.URL.RawQuery = "code=code-1&state=x" }},
+		"no cookie":            {claim: "email", viewers: []string{"*"}, change: func(r *http.Request) { r.Header.Del("Cookie") }},
 		"another verifier": {claim: "email", viewers: []string{"*"}, change: func(r *http.Request) {
 			c, _ := r.Cookie(flowCookie)
 			part := strings.Split(c.Value, ".")
@@ -187,7 +203,7 @@ func TestSigningInByOIDC(t *testing.T) {
 			if err := d.Record(t.Context(), Entry{Action: "begin"}); err != nil {
 				t.Fatal(err)
 			}
-			g := gate(c.claim, c.operators, c.viewers)
+			g := gate(c.claim, c.operators, c.viewers, c.trust)
 			resp := i.signIn(g, c.change)
 			r := request("GET", "/")
 			for _, cookie := range resp.Cookies() {
@@ -203,7 +219,7 @@ func TestSigningInByOIDC(t *testing.T) {
 				}
 				return
 			}
-			if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/services/shop" || err != nil || who.Role != c.role || who.Name != "ann@example.com" {
+			if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/services/shop" || err != nil || who.Role != c.role || who.Name != cmp.Or(c.name, "ann@example.com") {
 				t.Errorf("%s to %s, %+v, %v", resp.Status, resp.Header.Get("Location"), who, err)
 			}
 		})
