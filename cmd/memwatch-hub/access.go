@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,16 +27,44 @@ func (p *place) flags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&p.data, "data", "", "the hub's `folder` (default: the configuration's)")
 }
 
-// with opens the database and closes it after.
-func (p *place) with(ctx context.Context, do func(*auth.DB) error) (err error) {
-	dir := p.data
-	if dir == "" {
-		cfg, err := load(p.config)
-		if err != nil {
-			return usageError{err}
-		}
-		dir = cfg.Data
+// folder is the hub's.
+func (p *place) folder() (string, error) {
+	if p.data != "" {
+		return p.data, nil
 	}
+	cfg, err := load(p.config)
+	if err != nil {
+		return "", usageError{err}
+	}
+	return cfg.Data, nil
+}
+
+// with opens the database that there must be, and closes it after.
+func (p *place) with(ctx context.Context, do func(*auth.DB) error) error {
+	dir, err := p.folder()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, auth.FileName)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no hub has users or tokens in %s (%s is missing): name the hub's folder with --data or --config", dir, auth.FileName)
+	}
+	return within(ctx, dir, do)
+}
+
+// making does so too, makes the database if need be, and says where it is.
+func (p *place) making(cmd *cobra.Command, do func(*auth.DB) error) error {
+	dir, err := p.folder()
+	if err != nil {
+		return err
+	}
+	if err := within(cmd.Context(), dir, do); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "kept in %s\n", filepath.Join(dir, auth.FileName))
+	return nil
+}
+
+func within(ctx context.Context, dir string, do func(*auth.DB) error) (err error) {
 	db, err := auth.OpenDB(ctx, dir)
 	if err != nil {
 		return err
@@ -63,7 +93,7 @@ func newUser(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	add := &cobra.Command{
 		Use: "add NAME", Short: "Add a user; the password is asked for, or read from a file or a pipe", Args: oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd.Context(), func(db *auth.DB) error {
+			return p.making(cmd, func(db *auth.DB) error {
 				password, err := readPassword(stdin, stdout, file)
 				if err != nil {
 					return err
@@ -149,7 +179,7 @@ func newToken(stdout io.Writer) *cobra.Command {
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Create a token and print it; it is not kept, and cannot be shown again", Args: oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd.Context(), func(db *auth.DB) error {
+			return p.making(cmd, func(db *auth.DB) error {
 				t, secret, err := db.CreateToken(cmd.Context(), args[0], auth.Role(role), expires)
 				if err != nil {
 					return err

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -150,6 +152,27 @@ func TestUsersAndTokensByCommand(t *testing.T) {
 		} else if token != "" && strings.Contains(said, token) {
 			t.Errorf("%v shows the token again", c.args)
 		}
+	}
+}
+
+func TestUsersAndTokensOfNoHubAreAMistake(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not-there")
+	for _, args := range [][]string{
+		{"user", "list"}, {"user", "remove", "ann"}, {"user", "role", "ann", "viewer"}, {"user", "password", "ann", "--password-file", os.DevNull},
+		{"token", "list"}, {"token", "revoke", "edge"},
+	} {
+		var stdout, stderr bytes.Buffer
+		status := run(t.Context(), append(args, "--data", dir), &stdout, &stderr)
+		if status != exitFailed || !strings.Contains(stderr.String(), "no hub has users or tokens in "+dir) {
+			t.Errorf("%v: exit %d, %q", args, status, stderr.String())
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder was made: %v", err)
+	}
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"token", "create", "edge", "--data", dir}, &stdout, &stderr); status != exitOK || !strings.Contains(stderr.String(), dir) {
+		t.Errorf("exit %d, %q, want the folder named", status, stderr.String())
 	}
 }
 
