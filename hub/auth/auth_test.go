@@ -421,3 +421,22 @@ func TestACopyHasTheUsersAndTokensAndIsItsOwnersAlone(t *testing.T) {
 		t.Errorf("%+v, %v", who, err)
 	}
 }
+
+func TestACopyDoesNotChangeADatabaseOfAnotherForm(t *testing.T) {
+	ctx, from, to := t.Context(), t.TempDir(), t.TempDir()
+	file := filepath.Join(from, FileName)
+	if err := os.WriteFile(file, nil, 0o600); err != nil { // of version 0
+		t.Fatal(err)
+	}
+	if err := Copy(ctx, from, to); err == nil || !strings.Contains(err.Error(), "it has version 0 and this memwatch-hub writes 1: use the memwatch-hub") {
+		t.Errorf("%v", err)
+	}
+	db, err := connect(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, current, _, err := versions(ctx, db); err != nil || current != 0 {
+		t.Errorf("version %d now, %v", current, err)
+	}
+}

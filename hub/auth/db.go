@@ -45,6 +45,17 @@ func OpenDB(ctx context.Context, dir string) (*DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
+	db, err := connect(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, db); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), db.Close())
+	}
+	return &DB{db: db, now: time.Now}, nil
+}
+
+func connect(file string) (*sql.DB, error) {
 	source := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: url.Values{
 		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)"}, "_txlock": {"immediate"},
 	}.Encode()}
@@ -53,10 +64,7 @@ func OpenDB(ctx context.Context, dir string) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
 	db.SetMaxOpenConns(4)
-	if err := migrate(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), db.Close())
-	}
-	return &DB{db: db, now: time.Now}, nil
+	return db, nil
 }
 
 // Copy writes the database of one folder, as it is at one moment, into another.
@@ -65,28 +73,36 @@ func Copy(ctx context.Context, from, to string) (err error) {
 	if _, err := os.Stat(filepath.Join(from, FileName)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	d, err := OpenDB(ctx, from)
+	db, err := connect(filepath.Join(from, FileName))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := sameForm(ctx, db); err != nil {
+		return fmt.Errorf("copy %s: %w", FileName, err)
+	}
 	target := filepath.Join(to, FileName)
-	if _, err := d.change(ctx, "VACUUM INTO ?", target); err != nil {
+	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", target); err != nil {
 		return fmt.Errorf("copy %s: %w", FileName, err)
 	}
 	return os.Chmod(target, 0o600)
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
+// versions are that of the database and the newest that this program knows.
+func versions(ctx context.Context, db *sql.DB) (p *goose.Provider, current, newest int64, err error) {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		return nil, 0, 0, err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
-	if err != nil {
-		return err
+	if p, err = goose.NewProvider(goose.DialectSQLite3, db, dir); err != nil {
+		return nil, 0, 0, err
 	}
-	current, newest, err := provider.GetVersions(ctx)
+	current, newest, err = p.GetVersions(ctx)
+	return p, current, newest, err
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	provider, current, newest, err := versions(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -97,6 +113,17 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return nil
 	}
 	_, err = provider.Up(ctx)
+	return err
+}
+
+// sameForm refuses a database of another form: the program that it belongs to
+// could not read it any more if a copy changed it.
+func sameForm(ctx context.Context, db *sql.DB) error {
+	_, current, newest, err := versions(ctx, db)
+	if err == nil && current != newest {
+		err = fmt.Errorf("it has version %d and this memwatch-hub writes %d: use the memwatch-hub that it belongs to, "+
+			"or start this one on it once", current, newest)
+	}
 	return err
 }
 
