@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
@@ -36,29 +37,35 @@ type finding struct {
 	ended   sync.WaitGroup
 }
 
-// discover has cfg's sources at work, anew when they are others than before.
-// Those that stay keep what they have found.
-func (a *agent) discover(ctx context.Context, cfg *Config) {
-	if a.finding != nil && reflect.DeepEqual(a.finding.sources, cfg.Discover) {
-		return
+// next is what finds by these sources, the present one when they are the same.
+// A source that only looks at another pace, or has its targets read in another
+// way, keeps what it has found.
+func (f *finding) next(sources []Discover) *finding {
+	if f != nil && reflect.DeepEqual(f.sources, sources) {
+		return f
 	}
-	f := &finding{sources: cfg.Discover, news: make(chan found), found: map[int][]discovery.Target{}}
-	ctx, f.stop = context.WithCancel(ctx)
-	for i, source := range cfg.Discover {
-		if before, ok := a.finding.of(source); ok {
-			f.found[i] = before
+	n := &finding{sources: sources, news: make(chan found), found: map[int][]discovery.Target{}}
+	for i, source := range sources {
+		if before, ok := f.of(source); ok {
+			n.found[i] = before
 		}
+	}
+	return n
+}
+
+// begin sets the sources to work, until end.
+func (f *finding) begin(ctx context.Context, log *slog.Logger) {
+	ctx, f.stop = context.WithCancel(ctx)
+	for i, source := range f.sources {
 		f.ended.Go(func() {
 			discovery.Run(ctx, source.Find, func(targets []discovery.Target) {
 				select {
 				case f.news <- found{i, targets}:
 				case <-ctx.Done():
 				}
-			}, a.log)
+			}, log)
 		})
 	}
-	a.finding.end()
-	a.finding = f
 }
 
 // of is what a source has found; ok is false before its first look.
@@ -66,7 +73,10 @@ func (f *finding) of(source Discover) (targets []discovery.Target, ok bool) {
 	if f == nil {
 		return nil, false
 	}
-	i := slices.IndexFunc(f.sources, func(s Discover) bool { return reflect.DeepEqual(s, source) })
+	i := slices.IndexFunc(f.sources, func(s Discover) bool {
+		s.Find.Every = source.Find.Every
+		return reflect.DeepEqual(s.Find, source.Find)
+	})
 	targets, ok = f.found[i]
 	return targets, ok
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/capture"
 	"github.com/zupee/memwatch/discovery"
 	"github.com/zupee/memwatch/scraper"
 )
@@ -46,6 +47,45 @@ func TestTargetsAreWatchedAsTheyAreFound(t *testing.T) {
 	}
 	if !strings.Contains(log.text(), "targets found") {
 		t.Errorf("not said:\n%s", log.text())
+	}
+}
+
+func TestAReloadKeepsWhatWasFound(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "targets.yaml")
+	address := strings.TrimPrefix(target(t), "http://")
+	if err := os.WriteFile(file, []byte("- targets: ["+address+"]\n  labels: {service: shop}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config(t, "")
+	cfg.Listen, cfg.Interval = freeAddress(t), time.Minute // nothing is learnt meanwhile
+	leaking := memwatch.Target{Service: "shop", Instance: address}
+	store, err := capture.Open(cfg.Capture, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Save(capture.Evidence{
+		Target: leaking, Role: memwatch.RoleLeaking, Time: time.Now().Add(-time.Minute), Verdict: &memwatch.Verdict{State: memwatch.Leaking},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_ = store.Close()
+	find := discovery.DefaultConfig()
+	find.Files = []string{file}
+	cfg.Discover = []Discover{{Find: find, Like: like("unnamed")}}
+	reloads, log := beginReloadable(t, cfg)
+	waitFor(t, cfg.Listen, "\nmemwatch_targets ", is("1"))
+
+	next := cfg
+	other := like("renamed")
+	other.Scrape.Timeout = 5 * time.Second
+	find.Every = time.Minute
+	absent := discovery.DefaultConfig()
+	absent.Files = []string{file + ".none"}
+	next.Discover = []Discover{{Find: absent, Like: other}, {Find: find, Like: other}}
+	reloads <- Reload{Config: next}
+	body := waitFor(t, cfg.Listen, `memwatch_config_reloads_total{result="good"} `, is("1"))
+	if !strings.Contains(body, "memwatch_targets 1") || !strings.Contains(body, "memwatch_capture_open 1") {
+		t.Errorf("what was found is forgotten, or its leak is over:\n%s\n%s", body, log.text())
 	}
 }
 

@@ -78,11 +78,17 @@ func (a *agent) take(ctx context.Context, cfg Config) error {
 			return err
 		}
 	}
+	before := a.finding
+	a.finding = before.next(cfg.Discover)
 	if err := a.watch(ctx, cfg); err != nil {
+		a.finding = before
 		return err
 	}
+	if a.finding != before {
+		before.end()
+		a.finding.begin(ctx, a.log)
+	}
 	a.cfg = cfg
-	a.discover(ctx, &cfg)
 	switch {
 	case up != nil:
 		a.sending()

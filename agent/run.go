@@ -147,7 +147,8 @@ func (a *agent) run(told context.Context) error {
 		}
 	})
 	defer stopServing()
-	a.discover(ctx, &a.cfg)
+	a.finding = a.finding.next(a.cfg.Discover)
+	a.finding.begin(ctx, a.log)
 	defer func() { a.finding.end() }()
 	if err := a.watch(ctx, a.cfg); err != nil {
 		return err
