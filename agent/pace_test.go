@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -29,19 +30,26 @@ func pace(t *testing.T, target memwatch.Target, src *fakeSource) (at []time.Dura
 				shape(s)
 			}
 		}
-		s, err := scraper.New(scraper.Config{URL: ":1", Timeout: time.Second, MaxBytes: 1 << 20})
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := &agent{log: slog.New(slog.NewTextHandler(said, nil))}
-		r := a.runner(Target{Target: target})
-		r.target, r.interval, r.scraper = target, 10*time.Second, s
-		r.watch, r.history = newWatch(src, detector.DefaultConfig(), 0), newHistory(50)
+		r := paced(t, target, src, said)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		r.run(ctx)
 	})
 	return at, said.text()
+}
+
+// paced is a runner that reads src each ten seconds.
+func paced(t *testing.T, target memwatch.Target, src *fakeSource, said io.Writer) *runner {
+	t.Helper()
+	s, err := scraper.New(scraper.Config{URL: ":1", Timeout: time.Second, MaxBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &agent{log: slog.New(slog.NewTextHandler(said, nil))}
+	r := a.runner(Target{Target: target})
+	r.target, r.interval, r.scraper = target, 10*time.Second, s
+	r.watch, r.history = newWatch(src, detector.DefaultConfig(), 0), newHistory(50)
+	return r
 }
 
 func gap(at []time.Duration, i int) time.Duration { return (at[i+1] - at[i]).Round(time.Second) }
@@ -59,6 +67,35 @@ func TestEachTargetHasItsOwnPlaceWithinTheInterval(t *testing.T) {
 			t.Errorf("%s is read at %v, and another time at %v", instance, at[50], again[50])
 		}
 		places[at[50].Round(500*time.Millisecond)] = true
+	}
+	if len(places) < 4 {
+		t.Errorf("five targets are read at %v", places)
+	}
+}
+
+func TestAnotherIntervalLeavesEachTargetItsOwnPlace(t *testing.T) {
+	places := map[time.Duration]bool{}
+	for _, instance := range []string{"a", "b", "c", "d", "e"} {
+		src := newFake()
+		var at []time.Duration
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			src.asked = func() { at = append(at, time.Since(begin)) }
+			src.shape = func(s *memwatch.Sample) { s.Time, s.Start = time.Now(), begin }
+			r := paced(t, memwatch.Target{Service: "shop", Instance: instance}, src, io.Discard)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			go func() {
+				time.Sleep(30 * time.Minute)
+				c := changeTo(Target{Target: r.target}, &Config{Interval: 20 * time.Second, Detector: detector.DefaultConfig(), History: 50})
+				r.tell(ctx, c)
+			}()
+			r.run(ctx)
+		})
+		if last := len(at) - 2; gap(at, 100) != 10*time.Second || gap(at, last) != 20*time.Second {
+			t.Errorf("%s is read at %v…, then %v", instance, at[:3], at[last:])
+		}
+		places[(at[len(at)-1] % (20 * time.Second)).Round(time.Second)] = true
 	}
 	if len(places) < 4 {
 		t.Errorf("five targets are read at %v", places)

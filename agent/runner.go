@@ -22,6 +22,7 @@ type runner struct {
 	changes  chan change
 	target   memwatch.Target
 	interval time.Duration
+	ticks    int // up to the second, from which on they come each interval
 	scraper  *scraper.Scraper
 	watch    *watch
 	status   *status
@@ -60,11 +61,11 @@ func (r *runner) run(ctx context.Context) {
 	defer r.save(true)
 	tick := time.NewTicker(1 + phase(r.target, min(r.interval, time.Second)))
 	defer tick.Stop()
-	for n := 0; r.wait(ctx, tick); n++ {
-		switch n {
-		case 0:
-			tick.Reset(r.interval/2 + phase(r.target, r.interval))
+	for r.wait(ctx, tick) {
+		switch r.ticks++; r.ticks {
 		case 1:
+			tick.Reset(r.interval/2 + phase(r.target, r.interval))
+		case 2:
 			tick.Reset(r.interval)
 		}
 		if !time.Now().Before(r.rest) {
@@ -82,8 +83,8 @@ func (r *runner) wait(ctx context.Context, tick *time.Ticker) bool {
 			return ctx.Err() == nil
 		case c := <-r.changes:
 			if r.apply(c); c.interval != r.interval {
-				r.interval = c.interval
-				tick.Reset(c.interval)
+				r.interval, r.ticks = c.interval, 1 // each its own place again
+				tick.Reset(1 + phase(r.target, r.interval))
 			}
 		case <-ctx.Done():
 			return false
