@@ -55,8 +55,8 @@ func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdi
 	if role != memwatch.RoleBaseline {
 		e.Verdict, e.Readings = v, r.history.readings()
 		for _, kind := range fetched(v) {
-			if l.sample.Time.Before(r.watch.off[kind]) {
-				continue // it is not served
+			if l.sample.Time.Before(r.watch.off[kind]) || l.sample.Time.Equal(r.watch.read[kind]) {
+				continue // it is not served, or was asked for in this step
 			}
 			if err := r.watch.profile(ctx, l, kind); err != nil && !errors.Is(err, scraper.ErrUnsupported) {
 				r.trouble(err, false)
@@ -69,7 +69,14 @@ func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdi
 		}
 	}
 	b := k.save(r, e)
-	if gc, ok := l.sample.Get(memwatch.NumGC); ok && b != nil && incident(role) && l.profiles[memwatch.HeapProfile] != nil {
+	if b == nil || !incident(role) {
+		return
+	}
+	gc, counted := l.sample.Get(memwatch.NumGC)
+	if l.profiles[memwatch.HeapProfile] == nil {
+		gc, counted = -1, true // it failed: at the next step it may not
+	}
+	if counted {
 		r.stale = &stale{bundle: b.ID, gc: gc, until: l.sample.Time.Add(secondWithin)}
 	}
 }
@@ -80,10 +87,10 @@ func incident(role memwatch.Role) bool {
 
 // stale is evidence whose heap profile is to be followed by another one: a heap
 // profile shows the heap as of a GC that may be long past, so that what was
-// allocated since is missing from it.
+// allocated since is missing from it. Or there is none yet.
 type stale struct {
 	bundle string
-	gc     float64 // NumGC when it was read
+	gc     float64 // NumGC when it was read, or asked for in vain; -1 to ask at the next step
 	until  time.Time
 }
 
@@ -107,6 +114,8 @@ func (k *keeper) second(ctx context.Context, r *runner, l *look) {
 	if err := r.watch.profile(ctx, l, memwatch.HeapProfile); err != nil {
 		if !errors.Is(err, scraper.ErrUnsupported) {
 			r.trouble(err, false)
+			s.gc = l.sample.Or(memwatch.NumGC, 0) // again after another one
+			r.stale = s
 		}
 		return
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"runtime/pprof"
 	"testing"
@@ -107,6 +108,35 @@ func TestEvidenceOfALeakIsCompletedAfterAnotherGC(t *testing.T) {
 	first, second := k.sent[len(k.sent)-2], k.sent[len(k.sent)-1]
 	if first.BaseID == "" || second.BaseID != k.captureOf(t, memwatch.RoleLeaking).BaseID {
 		t.Errorf("they are compared with %q and %q", first.BaseID, second.BaseID)
+	}
+}
+
+// A target that is about to die may fail to serve its heap just then.
+func TestAHeapProfileThatFailsAtTheEdgeIsFetchedLater(t *testing.T) {
+	k := newKept(t)
+	k.src.shape = func(s *memwatch.Sample) {
+		n := s.Time.Sub(start).Seconds() / 10
+		s.Set(memwatch.NumGC, n)
+		s.Set(memwatch.LiveHeapBytes, 20e6+2e6*n)
+		s.Set(memwatch.TotalAllocBytes, 5e6*n)
+	}
+	for k.watch.det.State() != memwatch.Suspect {
+		k.step(t.Context())
+	}
+	k.src.profileErr[memwatch.HeapProfile] = errors.New("no whole answer")
+	k.steps(t, 300)
+	if n := k.count(memwatch.RoleLeaking, memwatch.GoroutineProfile); n != 1 {
+		t.Fatalf("%d goroutine profiles of the leak were sent: %+v", n, k.sent)
+	}
+	asked := k.src.count(memwatch.HeapProfile)
+	k.step(t.Context())
+	if n := k.src.count(memwatch.HeapProfile) - asked; n != 1 {
+		t.Errorf("the heap was asked for %d times in the next step, want once", n)
+	}
+	delete(k.src.profileErr, memwatch.HeapProfile)
+	k.steps(t, 2)
+	if n := k.count(memwatch.RoleLeaking, memwatch.HeapProfile); n != 1 {
+		t.Errorf("%d heap profiles of the leak were sent, want the one that failed before", n)
 	}
 }
 
