@@ -20,6 +20,8 @@ type Discover struct {
 	// Like is how its targets are read, and what they are called where their
 	// labels do not say.
 	Like Target
+	// Host is this machine's name, which stands for localhost in that of an instance.
+	Host string
 }
 
 // found is what one source has found.
@@ -114,7 +116,7 @@ func (a *agent) all(cfg *Config) []Target {
 	for _, source := range cfg.Discover {
 		targets, _ := a.finding.of(source)
 		for _, d := range targets {
-			t, err := source.Like.at(d)
+			t, err := source.at(d)
 			if name := t.Service + "\x00" + t.Instance; err == nil && named[name] {
 				err = fmt.Errorf("service %q has an instance %q already", t.Service, t.Instance)
 			} else {
@@ -133,9 +135,10 @@ func (a *agent) all(cfg *Config) []Target {
 // maxLabels is what the hub takes of them.
 const maxLabels = 64
 
-// at is a target like t at the place that was found. The label service, or
+// at is a target of the source at the place that was found. The label service, or
 // Prometheus's job, names it; its address tells the instances apart.
-func (t Target) at(d discovery.Target) (Target, error) {
+func (s Discover) at(d discovery.Target) (Target, error) {
+	t := s.Like
 	labels := map[string]string{}
 	maps.Copy(labels, t.Labels)
 	maps.Copy(labels, d.Labels)
@@ -151,9 +154,7 @@ func (t Target) at(d discovery.Target) (Target, error) {
 	if err != nil {
 		return t, err
 	}
-	if t.Instance = u.Host; u.Scheme == "unix" {
-		t.Instance = u.Path
-	}
+	t.Instance = scraper.Instance(u, s.Host)
 	for k, v := range labels {
 		if k == "" || plain(k) != k || plain(v) != v || len(k) > maxLabel || len(v) > maxLabel {
 			return t, fmt.Errorf("label %.60q with %.60q: want at most %d bytes each, in one line", k, v, maxLabel)

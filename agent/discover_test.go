@@ -20,6 +20,16 @@ func like(service string) Target {
 	return t
 }
 
+// from is a source on the machine node-1, whose targets are on its loopback.
+func from(service string, files ...string) Discover {
+	d := Discover{Find: discovery.DefaultConfig(), Like: like(service), Host: "node-1"}
+	d.Find.Files = files
+	return d
+}
+
+// onNode is the instance at a loopback address.
+func onNode(address string) string { return "node-1" + address[strings.LastIndex(address, ":"):] }
+
 func TestTargetsAreWatchedAsTheyAreFound(t *testing.T) {
 	h := newHub(t)
 	file := filepath.Join(t.TempDir(), "targets.yaml")
@@ -32,13 +42,13 @@ func TestTargetsAreWatchedAsTheyAreFound(t *testing.T) {
 	address := strings.TrimPrefix(target(t), "http://")
 	write("- targets: [" + address + "]\n  labels: {service: shop, team: pay}\n")
 	cfg := config(t, h.url)
-	find := discovery.DefaultConfig()
-	find.Files, find.Every = []string{file}, time.Second
-	cfg.Discover = []Discover{{Find: find, Like: like("unnamed")}}
+	source := from("unnamed", file)
+	source.Find.Every = time.Second
+	cfg.Discover = []Discover{source}
 	log := &lines{}
 	end := begin(t, cfg, log)
-	if m := h.wait(t, "shop", 2)[0]; m.Instance != address {
-		t.Errorf("instance %q, want %q", m.Instance, address)
+	if m := h.wait(t, "shop", 2)[0]; m.Instance != onNode(address) {
+		t.Errorf("instance %q, want %q", m.Instance, onNode(address))
 	}
 	write("- targets: [" + address + "]\n  labels: {job: mail}\n")
 	h.wait(t, "mail", 2)
@@ -58,7 +68,7 @@ func TestAReloadKeepsWhatWasFound(t *testing.T) {
 	}
 	cfg := config(t, "")
 	cfg.Listen, cfg.Interval = freeAddress(t), time.Minute // nothing is learnt meanwhile
-	leaking := memwatch.Target{Service: "shop", Instance: address}
+	leaking := memwatch.Target{Service: "shop", Instance: onNode(address)}
 	store, err := capture.Open(cfg.Capture, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -69,19 +79,14 @@ func TestAReloadKeepsWhatWasFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = store.Close()
-	find := discovery.DefaultConfig()
-	find.Files = []string{file}
-	cfg.Discover = []Discover{{Find: find, Like: like("unnamed")}}
+	cfg.Discover = []Discover{from("unnamed", file)}
 	reloads, log := beginReloadable(t, cfg)
 	waitFor(t, cfg.Listen, "\nmemwatch_targets ", is("1"))
 
 	next := cfg
-	other := like("renamed")
-	other.Scrape.Timeout = 5 * time.Second
-	find.Every = time.Minute
-	absent := discovery.DefaultConfig()
-	absent.Files = []string{file + ".none"}
-	next.Discover = []Discover{{Find: absent, Like: other}, {Find: find, Like: other}}
+	other := from("renamed", file)
+	other.Like.Scrape.Timeout, other.Find.Every = 5*time.Second, time.Minute
+	next.Discover = []Discover{from("absent", file+".none"), other}
 	reloads <- Reload{Config: next}
 	body := waitFor(t, cfg.Listen, `memwatch_config_reloads_total{result="good"} `, is("1"))
 	if !strings.Contains(body, "memwatch_targets 1") || !strings.Contains(body, "memwatch_capture_open 1") {
@@ -90,13 +95,18 @@ func TestAReloadKeepsWhatWasFound(t *testing.T) {
 }
 
 func TestAFoundTargetIsCompletedOrLeftOut(t *testing.T) {
-	got, err := like("unnamed").at(discovery.Target{URL: "http://10.0.0.1:6060/app", Labels: map[string]string{"job": "jobs", "service": "shop", "zone": "b"}})
+	got, err := from("unnamed").at(discovery.Target{URL: "http://10.0.0.1:6060/app", Labels: map[string]string{"job": "jobs", "service": "shop", "zone": "b"}})
 	if err != nil || got.Service != "shop" || got.Instance != "10.0.0.1:6060" || got.Labels["zone"] != "b" || got.Labels["job"] != "jobs" ||
 		got.Scrape.URL != "http://10.0.0.1:6060/app" || got.Scrape.Timeout != 7*time.Second {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := like("unnamed").at(discovery.Target{URL: "http://10.0.0.1:6060"}); err != nil || got.Service != "unnamed" {
+	if got, err := from("unnamed").at(discovery.Target{URL: "http://10.0.0.1:6060"}); err != nil || got.Service != "unnamed" {
 		t.Errorf("%+v, %v: want the name of the source", got, err)
+	}
+	for url, want := range map[string]string{"http://localhost:6060": "node-1:6060", "http://[::1]:1": "node-1:1", "unix:///run/a.sock": "node-1:/run/a.sock"} {
+		if got, err := from("shop").at(discovery.Target{URL: url}); err != nil || got.Instance != want {
+			t.Errorf("%s is %q, %v: want %s, as every machine has one", url, got.Instance, err, want)
+		}
 	}
 	long := strings.Repeat("x", 300)
 	for want, d := range map[string]discovery.Target{
@@ -105,7 +115,7 @@ func TestAFoundTargetIsCompletedOrLeftOut(t *testing.T) {
 		"at most 200":   {URL: "http://x", Labels: map[string]string{"a": long}},
 		"service":       {URL: "http://x", Labels: map[string]string{"service": "a\nb"}},
 	} {
-		if _, err := like("unnamed").at(d); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := from("unnamed").at(d); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", d, err, want)
 		}
 	}

@@ -133,7 +133,7 @@ func (c Config) Agent() agent.Config {
 	for _, d := range c.Discovery {
 		like := d.Like
 		like.URL = d.Find.Scheme + "://" + host // to be checked; each has its own
-		a.Discover = append(a.Discover, agent.Discover{Find: d.Find, Like: agent.Target{Target: like.name(c.ServiceName, host), Scrape: like.Config}})
+		a.Discover = append(a.Discover, agent.Discover{Find: d.Find, Host: host, Like: agent.Target{Target: like.name(c.ServiceName, host), Scrape: like.Config}})
 	}
 	return a
 }

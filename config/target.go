@@ -1,9 +1,6 @@
 package config
 
 import (
-	"net"
-	"net/url"
-
 	"gopkg.in/yaml.v3"
 
 	"github.com/zupee/memwatch"
@@ -59,20 +56,6 @@ func (t Target) name(service, host string) memwatch.Target {
 	if err != nil {
 		return out // Validate has said so
 	}
-	out.Instance = instance(u, host)
+	out.Instance = scraper.Instance(u, host)
 	return out
-}
-
-func instance(u *url.URL, host string) string {
-	if u.Scheme == "unix" {
-		return host + ":" + u.Path
-	}
-	name := u.Hostname()
-	if ip := net.ParseIP(name); name == "localhost" || ip != nil && ip.IsLoopback() {
-		name = host
-	}
-	if port := u.Port(); port != "" {
-		return net.JoinHostPort(name, port)
-	}
-	return name
 }

@@ -137,3 +137,19 @@ func ParseURL(s string) (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// Instance tells the target at u from the others of its service; host, the
+// name of this machine, stands for what every machine calls itself.
+func Instance(u *url.URL, host string) string {
+	if u.Scheme == "unix" {
+		return host + ":" + u.Path
+	}
+	name := u.Hostname()
+	if ip := net.ParseIP(name); name == "localhost" || ip != nil && ip.IsLoopback() {
+		name = host
+	}
+	if port := u.Port(); port != "" {
+		return net.JoinHostPort(name, port)
+	}
+	return name
+}
