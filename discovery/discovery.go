@@ -108,26 +108,35 @@ type finder struct {
 	// nothing new since.
 	known   map[string][]Target
 	failing map[string]bool
+	cut     bool // there were more than MaxTargets
 }
 
 // look asks everything once.
 func (f *finder) look(ctx context.Context) []Target {
-	before := f.known
+	before, files := f.known, f.files()
 	f.known = make(map[string][]Target, len(before))
-	for _, file := range f.files() {
+	for _, file := range files {
 		f.keep("file "+file, before, func() ([]Target, error) { return f.readFile(file) })
 	}
 	for _, name := range f.cfg.DNS {
 		f.keep("name "+name, before, func() ([]Target, error) { return f.resolve(ctx, name) })
 	}
-	byURL := map[string]Target{}
+	byURL, cut := map[string]Target{}, false
 	for _, from := range slices.Sorted(maps.Keys(f.known)) {
 		for _, t := range f.known[from] {
-			if _, twice := byURL[t.URL]; !twice && len(byURL) < MaxTargets {
-				byURL[t.URL] = t
+			if _, twice := byURL[t.URL]; twice {
+				continue
 			}
+			if cut = len(byURL) == MaxTargets; cut {
+				break
+			}
+			byURL[t.URL] = t
 		}
 	}
+	if cut && !f.cut {
+		f.log.Error("more targets are found than one source may have: the rest is not watched; make it several sources", "max", MaxTargets)
+	}
+	f.cut = cut
 	out := make([]Target, 0, len(byURL))
 	for _, url := range slices.Sorted(maps.Keys(byURL)) {
 		out = append(out, byURL[url])

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -99,6 +100,66 @@ func TestAFileOfAPatternThatGoesTakesItsTargetsAlong(t *testing.T) {
 	}
 	if got := urls(f.look(t.Context())); got != "http://b:1" {
 		t.Errorf("found %s, want b alone", got)
+	}
+}
+
+func TestANamedFileThatIsGoneIsAFailureBesideAPatternToo(t *testing.T) {
+	dir := t.TempDir()
+	cfg := DefaultConfig()
+	cfg.Files = []string{filepath.Join(dir, "named.yaml"), filepath.Join(dir, "more", "*.yaml")}
+	var log bytes.Buffer
+	f := newFinder(cfg, &log)
+	write(t, cfg.Files[0], "- targets: [a:1]\n")
+	f.look(t.Context())
+	if err := os.Remove(cfg.Files[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got := urls(f.look(t.Context())); got != "http://a:1" || !strings.Contains(log.String(), "those known before stay") {
+		t.Errorf("found %s, want a as before\n%s", got, log.String())
+	}
+}
+
+func TestAFolderThatCannotBeListedChangesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "targets")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.Files = []string{filepath.Join(dir, "*.yaml")}
+	var log bytes.Buffer
+	f := newFinder(cfg, &log)
+	write(t, filepath.Join(dir, "a.yaml"), "- targets: [a:1]\n")
+	f.look(t.Context())
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(dir, dir); err != nil { // to itself: it is there and cannot be opened
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := urls(f.look(t.Context())); got != "http://a:1" || !strings.Contains(log.String(), "those known before stay") {
+			t.Errorf("found %s, want a as before\n%s", got, log.String())
+		}
+	}
+}
+
+func TestTargetsBeyondTheMostAreCutAndThatIsSaid(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Files = []string{filepath.Join(t.TempDir(), "a.yaml")}
+	var log bytes.Buffer
+	f := newFinder(cfg, &log)
+	targets := make([]string, MaxTargets+1)
+	for i := range targets {
+		targets[i] = fmt.Sprintf("a:%d", i+1)
+	}
+	write(t, cfg.Files[0], "- targets: ["+strings.Join(targets, ", ")+"]\n")
+	for range 2 {
+		if n := len(f.look(t.Context())); n != MaxTargets {
+			t.Errorf("%d are found", n)
+		}
+	}
+	if n := strings.Count(log.String(), "the rest is not watched"); n != 1 {
+		t.Errorf("said %d times, want once:\n%s", n, log.String())
 	}
 }
 

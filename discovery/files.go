@@ -33,15 +33,29 @@ func (f *finder) files() []string {
 			continue
 		}
 		matches, _ := filepath.Glob(pattern) // Validate has seen the pattern
+		if _, err := os.ReadDir(filepath.Dir(pattern)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			matches = f.knownOf(pattern) // Glob takes a folder that cannot be listed for an empty one
+		}
 		out = append(out, matches...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
+// knownOf are the files of a pattern that were there at the last look.
+func (f *finder) knownOf(pattern string) (out []string) {
+	for source := range f.known {
+		name, isFile := strings.CutPrefix(source, "file ")
+		if match, _ := filepath.Match(pattern, name); isFile && match {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 func (f *finder) readFile(path string) ([]Target, error) {
 	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(strings.Join(f.cfg.Files, ""), "*?[") {
+	if errors.Is(err, fs.ErrNotExist) && !slices.Contains(f.cfg.Files, path) {
 		return nil, nil // taken away since it was listed
 	}
 	if err != nil {
