@@ -158,8 +158,12 @@ func TestUsersAndTokensByCommand(t *testing.T) {
 func TestUsersAndTokensOfNoHubAreAMistake(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not-there")
 	for _, args := range [][]string{
-		{"user", "list"}, {"user", "remove", "ann"}, {"user", "role", "ann", "viewer"}, {"user", "password", "ann", "--password-file", os.DevNull},
-		{"token", "list"}, {"token", "revoke", "edge"},
+		{"user", "list"},
+		{"user", "remove", "ann"},
+		{"user", "role", "ann", "viewer"},
+		{"user", "password", "ann", "--password-file", os.DevNull},
+		{"token", "list"},
+		{"token", "revoke", "edge"},
 	} {
 		var stdout, stderr bytes.Buffer
 		status := run(t.Context(), append(args, "--data", dir), &stdout, &stderr)
