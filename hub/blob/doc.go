@@ -62,6 +62,8 @@ type Store interface {
 	Delete(ctx context.Context, sha256 string) error
 	// Sweep removes unfinished blobs to which nothing was added since before.
 	Sweep(ctx context.Context, before time.Time) (removed int, err error)
+	// Old answers the complete blobs that came before.
+	Old(ctx context.Context, before time.Time) (sha256s []string, err error)
 	// Usage counts what is there.
 	Usage() Usage
 }

@@ -216,6 +216,31 @@ func (f *Files) remove(path string, blobs int, bytes int64) error {
 	return nil
 }
 
+// Old implements Store.
+func (f *Files) Old(ctx context.Context, before time.Time) (names []string, err error) {
+	err = filepath.WalkDir(f.cfg.Dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := filepath.Base(filepath.Dir(path)) + e.Name()
+		if e.IsDir() || CheckName(name) != nil {
+			return ctx.Err()
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // deleted meanwhile
+		}
+		if err == nil && info.ModTime().Before(before) {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list old blobs: %w", err)
+	}
+	return names, nil
+}
+
 // Sweep implements Store.
 func (f *Files) Sweep(ctx context.Context, before time.Time) (removed int, err error) {
 	entries, err := os.ReadDir(filepath.Join(f.cfg.Dir, partialDir))

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +44,7 @@ func Test(t *testing.T, open func(t *testing.T) (s blob.Store, reopen func() blo
 		{"names that are no SHA-256 are refused", names},
 		{"two senders of one blob do no harm", concurrent},
 		{"unfinished blobs are swept", sweep},
+		{"old blobs are listed", old},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, reopen := open(t)
@@ -332,4 +334,16 @@ func sweep(t *testing.T, s blob.Store, _ func() blob.Store) {
 	wantPartial(t, s, other, 0)
 	want(t, s, name, content)
 	wantUsage(t, s, 1, 500)
+}
+
+func old(t *testing.T, s blob.Store, _ func() blob.Store) {
+	content, name := Content(15, 500)
+	_, other := Content(16, 1)
+	put(t, s, content, name)
+	send(t, s, other, 0, content)
+	for before, want := range map[time.Duration][]string{-time.Hour: nil, time.Hour: {name}} {
+		if got, err := s.Old(t.Context(), time.Now().Add(before)); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v, want %v", before, got, err, want)
+		}
+	}
 }
