@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -162,7 +163,8 @@ func (h *hub) forget() {
 // tidyEvery is how often what is too old, or too much, is removed.
 const tidyEvery = 5 * time.Minute
 
-// uploadPatience is how long an unfinished profile waits for the rest.
+// uploadPatience is how long an unfinished profile waits for the rest, and a whole
+// one for a capture that names it.
 const uploadPatience = 24 * time.Hour
 
 func (h *hub) tidy(ctx context.Context) {
@@ -181,18 +183,35 @@ func (h *hub) tidy(ctx context.Context) {
 }
 
 func (h *hub) prune(ctx context.Context) error {
-	h.captures.Lock()
-	defer h.captures.Unlock()
 	now := time.Now()
 	pruned, err := h.store.Prune(ctx, now)
 	errs := []error{err, h.gate.Tidy(ctx)}
-	for _, sha256 := range pruned.Blobs {
-		errs = append(errs, h.blobs.Delete(ctx, sha256))
-	}
+	profiles, err := h.pruneProfiles(ctx, now)
+	errs = append(errs, err)
 	_, err = h.blobs.Sweep(ctx, now.Add(-uploadPatience))
 	errs = append(errs, err)
-	if pruned.Chunks+pruned.Rolled+pruned.Alerts+pruned.Captures+pruned.Instances > 0 {
-		h.logger.Info("old data removed", "chunks", pruned.Chunks, "rolled up", pruned.Rolled, "alerts", pruned.Alerts, "profiles", pruned.Captures, "instances", pruned.Instances)
+	if pruned.Chunks+pruned.Rolled+pruned.Alerts+profiles+pruned.Instances > 0 {
+		h.logger.Info("old data removed", "chunks", pruned.Chunks, "rolled up", pruned.Rolled, "alerts", pruned.Alerts, "profiles", profiles, "instances", pruned.Instances)
 	}
 	return errors.Join(errs...)
+}
+
+// pruneProfiles removes captures beyond the retention, and bytes that none names:
+// of those, and what a crash left.
+func (h *hub) pruneProfiles(ctx context.Context, now time.Time) (removed int, err error) {
+	old, err := h.blobs.Old(ctx, now.Add(-uploadPatience)) // before agents wait for the lock
+	errs := []error{err}
+	h.captures.Lock()
+	defer h.captures.Unlock()
+	removed, orphans, err := h.store.PruneCaptures(ctx, now)
+	errs = append(errs, err)
+	named, err := h.store.Blobs(ctx)
+	errs = append(errs, err)
+	if err == nil {
+		orphans = append(orphans, slices.DeleteFunc(old, func(sha256 string) bool { return named[sha256] })...)
+	}
+	for _, sha256 := range orphans {
+		errs = append(errs, h.blobs.Delete(ctx, sha256))
+	}
+	return removed, errors.Join(errs...)
 }

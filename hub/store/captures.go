@@ -75,6 +75,24 @@ func (s *Store) Capture(ctx context.Context, id string) (c memwatch.Capture, err
 	return c, err
 }
 
+// Blobs answers the SHA-256s that captures name.
+func (s *Store) Blobs(ctx context.Context) (map[string]bool, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT sha256 FROM captures")
+	if err != nil {
+		return nil, fmt.Errorf("list blobs: %w", explain(err))
+	}
+	defer func() { _ = rows.Close() }()
+	named := map[string]bool{}
+	for rows.Next() {
+		var sha256 string
+		if err := rows.Scan(&sha256); err != nil {
+			return nil, fmt.Errorf("list blobs: %w", explain(err))
+		}
+		named[sha256] = true
+	}
+	return named, rows.Err()
+}
+
 // DeleteCapture removes a capture's description. orphan is the SHA-256 of its
 // bytes when no other capture has the same, else "". The error is ErrNotFound
 // when there is none.

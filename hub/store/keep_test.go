@@ -419,9 +419,9 @@ func TestPruneBoundsCapturesAndSparesThoseOfOpenAlerts(t *testing.T) {
 			if _, err := s.SaveAlert(ctx, a); err != nil {
 				t.Fatal(err)
 			}
-			p, err := s.Prune(ctx, t0.Add(10*time.Hour))
-			if err != nil || p.Captures != 6 || !slices.Equal(p.Blobs, []string{"sha-1", "sha-3", "sha-4", "sha-5", "sha-6"}) {
-				t.Errorf("%+v, %v", p, err)
+			removed, blobs, err := s.PruneCaptures(ctx, t0.Add(10*time.Hour))
+			if err != nil || removed != 6 || !slices.Equal(blobs, []string{"sha-1", "sha-3", "sha-4", "sha-5", "sha-6"}) {
+				t.Errorf("%d removed, %v, %v", removed, blobs, err)
 			}
 			left, _, err := s.Captures(ctx, store.CaptureQuery{})
 			var ids []string

@@ -17,17 +17,15 @@ const (
 
 // Pruned says what Prune removed.
 type Pruned struct {
-	Chunks, Alerts, Captures, Instances int
+	Chunks, Alerts, Instances int
 	// Rolled chunks were made coarser.
 	Rolled int
-	// Blobs are the SHA-256s that no capture has any more; their bytes can go.
-	Blobs []string
 }
 
 // Prune makes coarser, then removes, what is older than the retention, or more than
-// its bounds, as of now. Captures of open alerts stay. It is to be called every few minutes, and
-// gives way to other writers in between; when it fails midway, what it removed
-// stays removed and is told.
+// its bounds, as of now; captures are PruneCaptures' part. It is to be called every
+// few minutes, and gives way to other writers in between; when it fails midway, what
+// it removed stays removed and is told.
 func (s *Store) Prune(ctx context.Context, now time.Time) (Pruned, error) {
 	var p Pruned
 	for _, step := range []struct {
@@ -37,7 +35,6 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (Pruned, error) {
 		{"seal old open chunks", s.sealOld},
 		{"readings", s.rollUp},
 		{"alerts", s.pruneAlerts},
-		{"captures", s.pruneCaptures},
 		{"instances", s.pruneInstances},
 	} {
 		if err := step.run(ctx, now, &p); err != nil {
@@ -100,18 +97,20 @@ func (s *Store) deleteSteps(ctx context.Context, query string, before int64) (to
 // pinned are the captures that an open alert names.
 const pinned = `SELECT j.value FROM alerts a, json_each(a.body, '$.profiles') j WHERE a.state <> 'resolved'`
 
-// pruneCaptures deletes captures beyond age, number or bytes, oldest first.
-func (s *Store) pruneCaptures(ctx context.Context, now time.Time, p *Pruned) error {
+// PruneCaptures deletes captures beyond age, number or bytes, oldest first; those of
+// open alerts stay. blobs are the SHA-256s that no capture has any more: their bytes
+// can go. What it removed before it failed stays removed and is told.
+func (s *Store) PruneCaptures(ctx context.Context, now time.Time) (removed int, blobs []string, err error) {
 	const tooMany = `SELECT id FROM (
 			SELECT id, at, row_number() OVER w AS n, sum(size) OVER w AS bytes
 			FROM captures WHERE id NOT IN (` + pinned + `)
 			WINDOW w AS (ORDER BY at DESC, id DESC))
 		WHERE at < ? OR n > ? OR bytes > ? ORDER BY at LIMIT ?`
 	for {
-		var blobs []string
-		removed := 0
+		var orphans []string
+		step := 0
 		err := s.do(ctx, 1, func(ctx context.Context, t *txn) error {
-			blobs, removed = nil, 0
+			orphans = nil
 			ids, err := t.strings(ctx, tooMany, now.Add(-s.cfg.KeepCaptures).UnixMilli(), s.cfg.MaxCaptures, s.cfg.MaxCaptureBytes, pruneStep)
 			if err != nil {
 				return err
@@ -122,19 +121,19 @@ func (s *Store) pruneCaptures(ctx context.Context, now time.Time, p *Pruned) err
 					return err
 				}
 				if orphan != "" {
-					blobs = append(blobs, orphan)
+					orphans = append(orphans, orphan)
 				}
 			}
-			removed = len(ids)
+			step = len(ids)
 			return nil
 		})
 		if err != nil {
-			return err
+			return removed, blobs, fmt.Errorf("prune: captures: %w", explain(err))
 		}
-		p.Captures += removed
-		p.Blobs = append(p.Blobs, blobs...)
-		if removed < pruneStep {
-			return nil
+		removed += step
+		blobs = append(blobs, orphans...)
+		if step < pruneStep {
+			return removed, blobs, nil
 		}
 	}
 }
