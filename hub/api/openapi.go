@@ -53,7 +53,7 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[memwatch.AlertType]():  {"leak", "snapshot", "disconnect"},
 	reflect.TypeFor[memwatch.AlertState](): {"firing", "resolved"},
 	reflect.TypeFor[memwatch.Action](): {
-		"acknowledge", "silence", "expect", "resolve", "lift", "fire", "join", "rename", "worsen", "ease", "hold", "release", "expire", "resume", "notify",
+		"acknowledge", "silence", "expect", "resolve", "lift", "fire", "join", "rename", "worsen", "ease", "blame", "hold", "release", "expire", "resume", "notify",
 	},
 	reflect.TypeFor[memwatch.DeliveryState](): {"waiting", "retrying", "delivered", "failed"},
 	reflect.TypeFor[memwatch.ProfileKind]():   {"heap", "goroutine", "goroutineleak", "other"},

@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -77,6 +82,57 @@ func TestTheCommittedOpenAPIDocumentIsFresh(t *testing.T) {
 	}
 	if !bytes.Equal(got.Bytes(), want) {
 		t.Errorf("%s is not what the code says: run go test ./hub/api -run OpenAPI -update", file)
+	}
+}
+
+// constants are the words that the vocabulary has of each of its types, read from
+// its source.
+func constants(t *testing.T, dir string) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Values) != 1 {
+				return true
+			}
+			name, isName := spec.Type.(*ast.Ident)
+			value, isText := spec.Values[0].(*ast.BasicLit)
+			if isName && isText && value.Kind == token.STRING {
+				word, _ := strconv.Unquote(value.Value)
+				out[name.Name] = append(out[name.Name], word)
+			}
+			return true
+		})
+	}
+	return out
+}
+
+func TestTheDocumentKnowsEveryWord(t *testing.T) {
+	for dir, typed := range map[string]string{"../..": "memwatch.", "../../wire": "wire."} {
+		known := constants(t, dir)
+		for typ, listed := range words {
+			if !strings.HasPrefix(typ.String(), typed) {
+				continue
+			}
+			var missing []string
+			for _, word := range known[typ.Name()] {
+				if !slices.Contains(listed, any(word)) {
+					missing = append(missing, word)
+				}
+			}
+			if len(missing) > 0 || len(known[typ.Name()]) != len(listed) {
+				t.Errorf("%s: the document has %v and lacks %v", typ, listed, missing)
+			}
+		}
 	}
 }
 
