@@ -107,6 +107,7 @@ testdata/discovery.yaml:7: discovery[2].timeout: is 1ms: want 100ms to 5m`,
 	"hub.yaml":       `testdata/hub.yaml:1: dashboardUrl: found "localhost:4000": want ws://host:port or wss://host:port, or empty to work without a hub`,
 	"endpoint.yaml":  `testdata/endpoint.yaml:5: targets[0].endpoints.heap: is "heap": want a path that begins with /, a whole URL, or off`,
 	"syntax.yaml":    `testdata/syntax.yaml: line 2: found character that cannot start any token`,
+	"merge.yaml":     `testdata/merge.yaml:2: log: the anchor here holds itself: take the alias out of it`,
 	"two.yaml":       `testdata/two.yaml:2: a second document begins here: one file holds one configuration`,
 	"list.yaml":      `testdata/list.yaml:1: found a list: want keys with values`,
 	"listen.yaml":    `testdata/listen.yaml:1: listen: found "4001": want host:port such as 127.0.0.1:4001, or empty for none`,
@@ -336,6 +337,10 @@ func TestDiscoveryTakesTheKeysOfATarget(t *testing.T) {
 	cfg, err := Load(path, func(string) (string, bool) { return "", false }, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	env := map[string]string{"MEMWATCH_TARGET_URL": ""} // of no use beside sources
+	if _, err := Load(path, func(k string) (string, bool) { v, ok := env[k]; return v, ok }, nil); err != nil {
+		t.Error(err)
 	}
 	a := cfg.Agent()
 	if len(a.Targets) != 0 || len(a.Discover) != 1 {

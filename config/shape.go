@@ -52,6 +52,7 @@ type shaper struct {
 	source string // file name, or the variable or flag that a value comes from
 	lines  map[string]int
 	errs   []error
+	within []*yaml.Node // mappings, each in the one before
 }
 
 func (s *shaper) fail(n *yaml.Node, path, format string, args ...any) {
@@ -101,6 +102,12 @@ func (s *shaper) fitStruct(n *yaml.Node, t reflect.Type, path string) {
 		s.fail(n, path, "found %s: want keys with values", found(n))
 		return
 	}
+	if slices.Contains(s.within, n) {
+		s.fail(n, path, "the anchor here holds itself: take the alias out of it")
+		return
+	}
+	s.within = append(s.within, n)
+	defer func() { s.within = s.within[:len(s.within)-1] }()
 	s.unique(n, path)
 	fields := fieldsOf(t)
 	for i := 0; i+1 < len(n.Content); i += 2 {

@@ -77,7 +77,7 @@ func isName(s string) bool {
 }
 
 func (l *loader) targets() {
-	if len(l.cfg.Targets) == 0 {
+	if len(l.cfg.Targets) == 0 && len(l.cfg.Discovery) == 0 { // else targetUrl is of no use
 		if _, err := scraper.ParseURL(l.cfg.TargetURL); err != nil {
 			l.check("targetUrl", false, "found %s", strings.TrimPrefix(err.Error(), "target URL "))
 			return
