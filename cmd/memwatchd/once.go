@@ -52,7 +52,8 @@ func newOnce(sys system) *cobra.Command {
 			"unix:///path.sock; /debug/vars, /debug/pprof/ and /metrics are looked for there.\n\n" +
 			"A cache that is meant to grow is named by --expect, as the report names it. With --baseline\n" +
 			"only growth that the file does not know, or that is faster now, counts.\n\n" +
-			"Exit status: 0 nothing at or above --fail-on; 1 found; 2 usage or configuration;\n" +
+			"Exit status: 0 nothing at or above --fail-on; 1 found; 2 usage or configuration,\n" +
+			"or the result could not be written;" +
 			"3 a target could not be read, or too little was seen to judge.",
 		Example: "  memwatchd once http://localhost:6060\n" +
 			"  memwatchd once --save evidence --output json :6060 :6061\n" +
@@ -63,11 +64,11 @@ func newOnce(sys system) *cobra.Command {
 			if i := cmd.ArgsLenAtDash(); i >= 0 {
 				urls, load = args[:i], args[i:]
 			}
-			if err := f.check(urls, load, cmd.ArgsLenAtDash() >= 0); err != nil {
-				return usage(err)
-			}
 			if len(load) > 0 && !cmd.Flags().Changed("for") {
 				f.duration = 0
+			}
+			if err := f.check(urls, load, cmd.ArgsLenAtDash() >= 0); err != nil {
+				return usage(err)
 			}
 			return once(cmd.Context(), sys, &f, urls, load)
 		},
@@ -93,7 +94,7 @@ func (f *onceFlags) check(urls, load []string, dash bool) error {
 		return errors.New("no command after --")
 	case f.interval < 50*time.Millisecond || f.interval > time.Hour:
 		return fmt.Errorf("--interval is %v: want 50ms to 1h", f.interval)
-	case f.duration < f.interval:
+	case f.duration < f.interval && (f.duration != 0 || len(load) == 0): // 0 lasts as long as the command
 		return fmt.Errorf("--for is %v: want at least one --interval (%v)", f.duration, f.interval)
 	case !slices.Contains([]string{"leaking", "suspect", "never"}, f.failOn):
 		return fmt.Errorf("--fail-on is %q: want leaking, suspect or never", f.failOn)
@@ -171,10 +172,13 @@ func once(ctx context.Context, sys system, f *onceFlags, urls, load []string) er
 	if err = f.write(sys.out, &out); err == nil && f.writeBaseline != "" {
 		err = writeBaseline(f.writeBaseline, out.Targets)
 	}
-	if err == nil && out.ExitStatus != exitOK {
-		err = &statusError{status: out.ExitStatus}
+	if err != nil {
+		return &statusError{exitUsage, fmt.Errorf("write the result: %w", err)}
 	}
-	return err
+	if out.ExitStatus != exitOK {
+		return &statusError{status: out.ExitStatus}
+	}
+	return nil
 }
 
 // onceFormats are the values of --output.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,6 +151,32 @@ func TestOnceLastsAsLongAsItsCommandAndTellsItsStatus(t *testing.T) {
 	}
 	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("took %v for a command that ends at once", took)
+	}
+}
+
+// full is an output that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestOnceWhoseResultCannotBeWrittenExitsWith2(t *testing.T) {
+	t.Parallel()
+	var errOut syncBuffer
+	once := []string{"once", "--for", "300ms", "--interval", "100ms", target(t)}
+	if status := run(t.Context(), once, system{out: full{}, err: &errOut, env: os.LookupEnv}); status != exitUsage {
+		t.Errorf("a full disk: status %d, want 2, as 1 says that a leak was found:\n%s", status, errOut.String())
+	}
+	status, _, text := call(t, append(once, "--write-baseline", filepath.Join(t.TempDir(), "none", "b.json"))...)
+	if status != exitUsage || !strings.Contains(text, "write the result") {
+		t.Errorf("a baseline without a folder: status %d, want 2:\n%s", status, text)
+	}
+}
+
+func TestOnceWithACommandMayReadRarely(t *testing.T) {
+	t.Parallel()
+	status, _, errOut := call(t, "once", "--interval", "2m", target(t), "--", "true")
+	if status != exitUnjudged {
+		t.Errorf("status %d, want 3: nobody gave --for\n%s", status, errOut)
 	}
 }
 
