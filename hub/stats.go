@@ -54,7 +54,7 @@ func memory() api.Memory {
 
 // ready says why the hub cannot do its work, if it cannot.
 func (h *hub) ready(ctx context.Context) error {
-	if _, err := h.store.Stats(ctx); err != nil {
+	if err := h.store.Ready(ctx); err != nil {
 		return fmt.Errorf("the database cannot be read: %w", err)
 	}
 	if n := h.alerts.unsaved(); n > 0 {

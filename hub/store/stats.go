@@ -15,15 +15,21 @@ type Stats struct {
 	Waiting int
 
 	Instances int
-	// OpenReadings are those in open chunks, OpenBytes the memory they take.
-	OpenReadings, OpenBytes int64
-	Chunks                  int64
 
 	Alerts, OpenAlerts, CriticalAlerts int // critical: of the open ones
 	Captures                           int
 	CaptureBytes                       int64
 	// DatabaseBytes is the database's size on disk with its write-ahead log.
 	DatabaseBytes int64
+}
+
+// Ready reports whether the database can be read.
+func (s *Store) Ready(ctx context.Context) error {
+	var one int
+	if err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM instances LIMIT 1)").Scan(&one); err != nil {
+		return explain(err)
+	}
+	return nil
 }
 
 // Stats gathers them.
@@ -34,19 +40,14 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	}
 	s.mu.RLock()
 	st.Instances = len(s.series)
-	for _, sr := range s.series {
-		st.OpenReadings += int64(sr.state.count)
-		st.OpenBytes += int64(cap(sr.state.rows))
-	}
 	s.mu.RUnlock()
 	const counts = `SELECT
-		(SELECT count(*) FROM chunks),
 		(SELECT count(*) FROM alerts),
 		(SELECT count(*) FROM alerts WHERE state <> 'resolved'),
 		(SELECT count(*) FROM alerts WHERE state <> 'resolved' AND severity = 'critical'),
 		(SELECT count(*) FROM captures),
 		(SELECT coalesce(sum(size), 0) FROM captures)`
-	err := s.read.QueryRowContext(ctx, counts).Scan(&st.Chunks, &st.Alerts, &st.OpenAlerts, &st.CriticalAlerts, &st.Captures, &st.CaptureBytes)
+	err := s.read.QueryRowContext(ctx, counts).Scan(&st.Alerts, &st.OpenAlerts, &st.CriticalAlerts, &st.Captures, &st.CaptureBytes)
 	if err != nil {
 		return st, fmt.Errorf("statistics: %w", explain(err))
 	}

@@ -36,6 +36,19 @@ func open(t testing.TB, cfg store.Config) *store.Store {
 }
 
 // reading is the i-th reading of an instance, ten seconds after the one before.
+func TestAStoreIsReadyWhileItsDatabaseCanBeRead(t *testing.T) {
+	s := open(t, store.Config{})
+	if err := s.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ready(t.Context()); err == nil {
+		t.Error("ready though it is closed")
+	}
+}
+
 func reading(instance string, i int) store.Reading {
 	r := store.Reading{Service: "checkout", Instance: instance}
 	r.Sample.Time = t0.Add(time.Duration(i) * 10 * time.Second)
