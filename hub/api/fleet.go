@@ -105,25 +105,22 @@ func steps(q MetricsQuery, step time.Duration) int {
 	return int(min(points, maxReadings))
 }
 
-// merge interleaves the series by time.
+// merge puts the series in one, by time.
 func merge(service string, all []Series) []wire.Metrics {
-	n := 0
-	for _, series := range all {
-		n += len(series.Samples)
+	type reading struct {
+		instance string
+		sample   *memwatch.Sample
 	}
-	out := make([]wire.Metrics, 0, n)
-	next := make([]int, len(all))
-	for len(out) < n {
-		first := -1
-		var at time.Time
-		for i, series := range all {
-			if next[i] < len(series.Samples) && (first < 0 || series.Samples[next[i]].Time.Before(at)) {
-				first, at = i, series.Samples[next[i]].Time
-			}
+	var readings []reading
+	for _, series := range all {
+		for i := range series.Samples {
+			readings = append(readings, reading{series.Instance, &series.Samples[i]})
 		}
-		target := memwatch.Target{Service: service, Instance: all[first].Instance}
-		out = append(out, *wire.NewMetrics("", target, &all[first].Samples[next[first]], nil))
-		next[first]++
+	}
+	slices.SortStableFunc(readings, func(a, b reading) int { return a.sample.Time.Compare(b.sample.Time) })
+	out := make([]wire.Metrics, len(readings))
+	for i, r := range readings {
+		out[i] = *wire.NewMetrics("", memwatch.Target{Service: service, Instance: r.instance}, r.sample, nil)
 	}
 	return out
 }
