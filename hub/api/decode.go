@@ -118,7 +118,16 @@ func decodedBytes(b []byte) int64 {
 	return total
 }
 
-// partBytes is the same for what is inside of one message: its own messages, and
+// heldBytes estimates what a profile that was read takes.
+func heldBytes(p *profile.Profile) int64 {
+	total := messageBytes * int64(len(p.Sample)+len(p.Location)+len(p.Function)+len(p.Mapping))
+	for _, s := range p.Sample {
+		total += numberBytes * int64(len(s.Location)+len(s.Value))
+	}
+	return total
+}
+
+// partBytes is decodedBytes for what is inside of one message: its own messages, and
 // its numbers, each of which ends in a byte without the high bit. Text is counted
 // as numbers too, which is too much by little.
 func partBytes(part []byte) int64 {

@@ -31,8 +31,13 @@ const pprofPolicy = "sandbox allow-scripts allow-popups allow-downloads allow-mo
 // GET (saveconfig, deleteconfig).
 var pprofViews = []string{"flamegraph", "top", "peek", "graph", "download"}
 
-// shown is how many profiles stay open in pprof's web UI.
-const shown = 4
+// So many profiles stay open in pprof's web UI, so many bytes of them (the newest
+// aside), and none of them when nobody looked at any for so long.
+const (
+	shown      = 4
+	shownBytes = 256 << 20
+	shownFor   = 5 * time.Minute
+)
 
 // pprofUI mounts pprof's own web UI on stored profiles. The driver keeps its
 // configuration in variables of the package: one page is made at a time.
@@ -40,15 +45,18 @@ type pprofUI struct {
 	server *Server
 	mu     sync.Mutex
 	open   []openProfile // the one used last is the last
+	idle   *time.Timer   // closes them
 }
 
 type openProfile struct {
 	id, base string
+	bytes    int64
 	handlers map[string]http.Handler
 }
 
 func (s *Server) pprofPages() {
 	ui := &pprofUI{server: s}
+	ui.idle = time.AfterFunc(shownFor, ui.close)
 	for _, p := range []string{"/pprof/{id}", "/pprof/{id}/{$}", "/pprof/{id}/{view}", "/pprof/{id}/base/{base}/{$}", "/pprof/{id}/base/{base}/{view}"} {
 		s.mux.Handle("GET "+p, s.guarded(AccessViewer, ui))
 	}
@@ -127,7 +135,15 @@ func (ui *pprofUI) page(r *http.Request, id, base, view string) (*held, error) {
 	}
 	page := &held{header: http.Header{}, status: http.StatusOK}
 	handlers["/"+view].ServeHTTP(page, r)
+	ui.idle.Reset(shownFor)
 	return page, nil
+}
+
+// close forgets all profiles.
+func (ui *pprofUI) close() {
+	ui.mu.Lock()
+	defer ui.mu.Unlock()
+	ui.open = nil
 }
 
 // held is an answer that waits to be sent.
@@ -177,10 +193,22 @@ func (ui *pprofUI) handlers(ctx context.Context, c memwatch.Capture, base *memwa
 	if err != nil || key.handlers == nil {
 		return nil, unreadable("pprof cannot open profile %s: %v", c.ID, err)
 	}
-	if ui.open = append(ui.open, key); len(ui.open) > shown {
-		ui.open = slices.Delete(ui.open, 0, 1)
+	for _, p := range profiles {
+		key.bytes += heldBytes(p)
 	}
+	ui.keep(key)
 	return key.handlers, nil
+}
+
+// keep takes one more profile in, and closes those that are too many for it.
+func (ui *pprofUI) keep(o openProfile) {
+	ui.open = append(ui.open, o)
+	first, bytes := len(ui.open)-1, o.bytes
+	for first > 0 && len(ui.open)-first < shown && bytes+ui.open[first-1].bytes <= shownBytes {
+		first--
+		bytes += ui.open[first].bytes
+	}
+	ui.open = slices.Delete(ui.open, 0, first)
 }
 
 // stored gives the driver profiles that were read before. An empty source keeps
