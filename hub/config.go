@@ -134,6 +134,10 @@ func (c Config) Validate() error {
 	if err := c.Notify.Validate(); err != nil {
 		return err
 	}
+	if len(c.Notify.Channels) > 0 && c.Notify.Link == "" && everywhere(c.Listen) {
+		return fmt.Errorf("notify.link: missing: %q (listen) is no address that people can reach: want one such as https://memwatch.example.com, "+
+			"as the links in messages begin with it", c.Listen)
+	}
 	return c.Live.Validate()
 }
 
@@ -169,6 +173,13 @@ func isLoopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
+}
+
+// everywhere tells an address that stands for all of the machine's.
+func everywhere(listen string) bool {
+	host, _, _ := net.SplitHostPort(listen)
+	addr, err := netip.ParseAddr(host)
+	return host == "" || err == nil && addr.IsUnspecified()
 }
 
 // link is where people find the dashboard, as far as the configuration tells.

@@ -91,6 +91,7 @@ func TestBadConfigurationsAreRefusedInWords(t *testing.T) {
 		"no-yaml.yaml":        "yaml:",
 		"open.yaml":           `listen: other machines can reach "0.0.0.0:4000", and this hub asks nobody who they are: say --auth`,
 		"bad-value.yaml":      "live.maxClients: 0 is not allowed: want 1 to 1000000",
+		"no-link.yaml":        `notify.link: missing: ":4000" (listen) is no address that people can reach: want one such as https://`,
 		"missing.yaml":        "read configuration: open testdata/missing.yaml",
 	} {
 		var stdout, stderr bytes.Buffer

@@ -17,7 +17,7 @@ import (
 // Config says whom to tell, and how.
 type Config struct {
 	// Link is this hub's address as people reach it; the links in messages begin
-	// with it. Empty means the address that it listens on.
+	// with it. Empty means the address that it listens on, which must then be one.
 	Link     string    `yaml:"link"`
 	Channels []Channel `yaml:"channels"`
 }
