@@ -17,7 +17,7 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 		gate("trend", tr.z, ">= %.3g", d.cfg.Significance, tr.z >= d.cfg.Significance,
 			"%s rises through %d blocks of readings: %.1f standard deviations from chance", ev.name, tr.n, tr.z),
 		gate("growth", tr.growth, ">= %.6g", math.Max(floor, share*tr.first), tr.growth >= math.Max(floor, share*tr.first),
-			"it grew by %s from %s in %s", size(tr.growth), size(tr.first), duration(tr.span)),
+			"it grew by %s from %s in %s", size(tr.growth), size(math.Max(0, tr.first)), duration(tr.span)), // a line that steepens starts below 0
 		gate("plateau", tr.plateau, "< %.3g", rivalMargin, tr.plateau < rivalMargin,
 			"log-likelihood by which \"rose, then stopped\" explains the readings better than \"goes on\""),
 		gate("step", tr.step, "< %.3g", rivalMargin, tr.step < rivalMargin,

@@ -78,6 +78,10 @@ func (d *Detector) summary(v *memwatch.Verdict, ev *evidence, x *danger) string 
 	case x.bends:
 		fmt.Fprintf(&b, "; it flattens, and would end at %s, below the limit", size(ev.tr.ceiling))
 	case math.IsInf(x.left, 0):
+	case x.left < 1 && x.source == "assumed":
+		fmt.Fprintf(&b, "; no limit is known, %s is reached", size(x.limit))
+	case x.left < 1:
+		fmt.Fprintf(&b, "; the %s of %s is reached", limitWord(x.source), size(x.limit))
 	case x.source == "assumed":
 		fmt.Fprintf(&b, "; no limit is known, %s would be reached in %s", size(x.limit), duration(x.left))
 	default:

@@ -58,3 +58,32 @@ func TestASuspicionSaysWhatHoldsItBack(t *testing.T) {
 		}
 	}
 }
+
+func TestALimitThatIsReachedIsSaidToBe(t *testing.T) {
+	for want, limit := range map[string]float64{"the limit of 256 MiB is reached.": 256 * mib, "no limit is known, 1 GiB is reached.": 0} {
+		signals := map[memwatch.Signal]float64{memwatch.RSSBytes: 3 << 30}
+		if limit > 0 {
+			signals[memwatch.LimitBytes] = limit
+		}
+		d := knowing(DefaultConfig(), signals)
+		d.baseline = 200 * mib
+		ev := growing(mib, 3600)
+		x := d.danger(ev)
+		if got := d.summary(&memwatch.Verdict{State: memwatch.Leaking}, ev, &x); !strings.HasSuffix(got, "; "+want) {
+			t.Errorf("%q, want it to end in %q", got, want)
+		}
+	}
+}
+
+// The line through a growth that steepens starts below zero; no level does.
+func TestGrowthStartsAtNothingAtLeast(t *testing.T) {
+	d := knowing(DefaultConfig(), map[memwatch.Signal]float64{memwatch.RSSBytes: 3 << 30})
+	ev := growing(mib, 100)
+	ev.tr.first = -54.8 * mib
+	x := d.danger(ev)
+	for _, g := range d.gates(ev, &x) {
+		if want := "it grew by 100 MiB from 0 B in 100 s"; g.Name == "growth" && g.Detail != want {
+			t.Errorf("%q, want %q", g.Detail, want)
+		}
+	}
+}

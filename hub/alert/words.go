@@ -57,7 +57,11 @@ func leakMessage(o *open) string {
 	}
 	if v != nil && v.TimeToLimitSeconds != nil && v.LimitBytes > 0 {
 		left := time.Duration(min(*v.TimeToLimitSeconds, maxSpan.Seconds()) * float64(time.Second))
-		facts = append(facts, fmt.Sprintf("at its limit of %s in %s", size(float64(v.LimitBytes)), span(left)))
+		at := "at its limit of " + size(float64(v.LimitBytes))
+		if left >= time.Second {
+			at += " in " + span(left)
+		}
+		facts = append(facts, at)
 	}
 	if len(facts) > 0 {
 		b.WriteString(": " + strings.Join(facts, ", "))

@@ -44,6 +44,17 @@ func TestEveryKindHasItsWords(t *testing.T) {
 	}
 }
 
+func TestALimitThatIsReachedHasNoTimeToIt(t *testing.T) {
+	left := 0.0
+	o := &open{alert: memwatch.Alert{
+		Service: "checkout", Kind: memwatch.KindHeap, Instances: []string{"a"},
+		Verdict: &memwatch.Verdict{LimitBytes: 512 << 20, TimeToLimitSeconds: &left, GrowthBytesPerSecond: memwatch.Interval{Estimate: 1 << 20}},
+	}}
+	if got, want := leakMessage(o), "checkout leaks heap memory on a: +1 MiB/s, at its limit of 512 MiB"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestTheWorseFindingHurtsSooner(t *testing.T) {
 	soon, late := 60.0, 6000.0
 	v := func(left *float64, growth float64) *memwatch.Verdict {
