@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Status } from '../src/api/types.ts';
 import { Inbox, mostWaiting } from '../src/live/inbox.ts';
 import { emptyFleet, extendSparkline, reduce } from '../src/live/reduce.ts';
 import { Ring } from '../src/live/ring.ts';
@@ -25,11 +26,10 @@ describe('the backoff', () => {
 });
 
 describe('the ring', () => {
-  it('keeps the newest in order and counts what it dropped', () => {
+  it('keeps the newest in order', () => {
     const ring = new Ring<number>(3);
     [1, 2, 3, 4, 5].forEach((n) => ring.push(n));
     expect(ring.drain()).toEqual([3, 4, 5]);
-    expect(ring.dropped).toBe(2);
     ring.push(6);
     expect(ring.drain()).toEqual([6]);
   });
@@ -85,6 +85,16 @@ describe('the state', () => {
     const back = reduce(gone, [{ type: 'serviceUpdate', seq: 2, service: 'shop', instance: 'a', status: 'connected' }]).state;
     expect(back.services.get('shop')?.status).toBe('connected');
     expect(back.services.get('shop')?.instances?.[0]).not.toHaveProperty('reason');
+  });
+
+  it('takes a service for as well as the best of its instances', () => {
+    const turn = (name: string, status: Status) => ({ type: 'serviceUpdate', seq: 1, service: 'shop', instance: name, status }) as const;
+    const three = service('shop', { instances: ['a', 'b', 'c'].map((name) => instance({ name })) });
+    const statusAfter = (...turns: ReturnType<typeof turn>[]) => reduce(fleet(three), turns).state.services.get('shop')?.status;
+    expect(statusAfter(turn('b', 'disconnected'))).toBe('connected');
+    expect(statusAfter(turn('b', 'disconnected'), turn('a', 'unreachable'))).toBe('connected');
+    expect(statusAfter(turn('b', 'disconnected'), turn('a', 'unreachable'), turn('c', 'disconnected'))).toBe('unreachable');
+    expect(statusAfter(turn('b', 'disconnected'), turn('a', 'disconnected'), turn('c', 'disconnected'))).toBe('disconnected');
   });
 
   it('applies an alert twice without harm', () => {

@@ -45,6 +45,8 @@ describe('projection', () => {
 
   it('is said in words', () => {
     expect(projectionWords(leak())).toBe('At this rate it meets the limit of 512 MiB in 9 h (8 to 10 h).');
+    expect(projectionWords(leak({ timeToLimitSeconds: 30 }))).toBe('At this rate it meets the limit of 512 MiB within a minute.');
+    expect(projectionWords(leak({ timeToLimitSeconds: 0 }))).toBe('It has reached the limit of 512 MiB.');
   });
 });
 

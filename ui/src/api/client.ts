@@ -56,7 +56,7 @@ export const hub = {
   service: (name: string, signal: AbortSignal) => get<Service>(`/api/services/${part(name)}`, signal),
   metrics: (name: string, query: { from?: number; to?: number; limit?: number; instance?: string }, signal: AbortSignal) =>
     get<ServiceMetrics>(`/api/services/${part(name)}/metrics`, signal, query),
-  alerts: (query: { limit?: number; service?: string }, signal: AbortSignal) => get<Alerts>('/api/alerts', signal, query),
+  alerts: (query: { limit?: number; service?: string; state?: Alert['state'] }, signal: AbortSignal) => get<Alerts>('/api/alerts', signal, query),
   alert: (id: string, signal: AbortSignal) => get<Alert>(`/api/alerts/${part(id)}`, signal),
   profiles: (query: { service?: string; alert?: string; limit?: number }, signal: AbortSignal) =>
     get<Profiles>('/api/profiles', signal, query),

@@ -1,6 +1,6 @@
 // State + events → state. Pure; what did not change keeps its identity, so that
 // only rows that changed are drawn again.
-import type { Alert, Instance, LiveEvent, MetricsUpdate, Service, ServiceUpdate, Sparkline } from '../api/types.ts';
+import type { Alert, Instance, LiveEvent, MetricsUpdate, Service, ServiceUpdate, Sparkline, Status } from '../api/types.ts';
 import { worstInstance } from '../model/condition.ts';
 import { reading } from '../model/readings.ts';
 
@@ -86,8 +86,12 @@ function withStatus(service: Service, event: ServiceUpdate): Service | undefined
   const instances = service.instances ?? [];
   if (!instances.some((i) => i.name === event.instance)) return undefined;
   const next = instances.map((i) => (i.name === event.instance ? statusOf(i, event) : i));
-  const status = next.every((i) => i.status === next[0]?.status) ? event.status : (next.find((i) => i.status !== 'connected')?.status ?? event.status);
-  return { ...service, instances: next, status };
+  return { ...service, instances: next, status: bestStatus(next) };
+}
+
+/** A service is as well as the best of its instances, as the hub has it. */
+function bestStatus(instances: readonly Instance[]): Status {
+  return (['connected', 'unreachable'] as const).find((status) => instances.some((i) => i.status === status)) ?? 'disconnected';
 }
 
 function statusOf(instance: Instance, event: ServiceUpdate): Instance {

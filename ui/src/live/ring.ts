@@ -1,8 +1,7 @@
-/** A queue of bounded size: the oldest item goes when there is no room, and is counted. */
+/** A queue of bounded size: the oldest item goes when there is no room. */
 export class Ring<T> {
   private items: T[] = [];
   private start = 0;
-  dropped = 0;
 
   constructor(private readonly capacity: number) {}
 
@@ -13,7 +12,6 @@ export class Ring<T> {
     }
     this.items[this.start] = item;
     this.start = (this.start + 1) % this.capacity;
-    this.dropped++;
   }
 
   /** Takes everything out, oldest first. */

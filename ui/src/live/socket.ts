@@ -7,7 +7,6 @@ export interface SocketEvents {
   received(events: LiveEvent[]): void;
   /** The connection is gone; the next try comes at this time (Unix ms). */
   lost(nextTry: number): void;
-  trying(): void;
 }
 
 const firstWaitMs = 500;
@@ -63,7 +62,6 @@ export class LiveSocket {
   }
 
   private open(): void {
-    this.events.trying();
     const socket = new WebSocket(this.url);
     this.socket = socket;
     socket.onmessage = (message) => {

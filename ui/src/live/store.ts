@@ -29,7 +29,9 @@ type Listener = () => void;
 type Hear = (event: MetricsUpdate | ProfileSaved) => void;
 
 const frameMs = 250;
-const alertLimit = 500;
+const newestAlerts = 500;
+/** As many as the hub gives at once: one that fires must not be pushed out by newer ones that do not. */
+const firingAlerts = 1_000;
 const refetchMs = 1_500;
 
 export class LiveStore {
@@ -38,6 +40,7 @@ export class LiveStore {
   private readonly hearers = new Set<Hear>();
   private readonly inbox = new Inbox();
   private readonly socket: LiveSocket;
+  /** Under way: events wait in the inbox until it is there. */
   private snapshot: AbortController | undefined;
   /** Events up to this are part of the snapshot already. */
   private seenSeq = 0;
@@ -47,7 +50,6 @@ export class LiveStore {
   constructor() {
     this.socket = new LiveSocket(socketURL(), {
       received: (events) => events.forEach((event) => this.receive(event)),
-      trying: () => {},
       lost: (nextTry) => this.lost(nextTry),
     });
   }
@@ -58,7 +60,7 @@ export class LiveStore {
 
   stop(): void {
     this.socket.stop();
-    this.snapshot?.abort();
+    this.dropSnapshot();
     clearTimeout(this.frameTimer);
     clearTimeout(this.refetchTimer);
   }
@@ -93,27 +95,35 @@ export class LiveStore {
   }
 
   private lost(nextTry: number): void {
-    this.snapshot?.abort();
+    this.dropSnapshot();
     const before = this.state.connection;
     this.set({ connection: { state: 'lost', since: before.state === 'lost' ? before.since : Date.now(), nextTry } });
-    if (!this.state.loaded) void this.explain();
+    // Says why there is nothing to show, or shows what REST gives where only the socket fails.
+    if (!this.state.loaded) void this.takeSnapshot(false);
   }
 
-  /** Says why there is nothing to show, or shows what REST gives where only the socket fails. */
-  private async explain(): Promise<void> {
-    await this.takeSnapshot(false);
+  private dropSnapshot(): void {
+    this.snapshot?.abort();
+    this.snapshot = undefined;
   }
 
   private async takeSnapshot(connected: boolean): Promise<void> {
-    this.snapshot?.abort();
+    this.dropSnapshot();
+    clearTimeout(this.refetchTimer); // this is the answer to it
+    this.refetchTimer = undefined;
     const abort = new AbortController();
     this.snapshot = abort;
     try {
-      const [services, alerts] = await Promise.all([hub.services(abort.signal), hub.alerts({ limit: alertLimit }, abort.signal)]);
+      const [services, firing, newest] = await Promise.all([
+        hub.services(abort.signal),
+        hub.alerts({ state: 'firing', limit: firingAlerts }, abort.signal),
+        hub.alerts({ limit: newestAlerts }, abort.signal),
+      ]);
       if (abort.signal.aborted) return;
+      this.snapshot = undefined;
       this.set({
         services: new Map(services.map((s) => [s.name, s])),
-        alerts: new Map((alerts.alerts ?? []).map((a) => [a.id, a])),
+        alerts: new Map([...(firing.alerts ?? []), ...(newest.alerts ?? [])].map((a) => [a.id, a])),
         loaded: true,
         error: null,
         signIn: false,
@@ -123,6 +133,7 @@ export class LiveStore {
       this.schedule();
     } catch (error) {
       if (abort.signal.aborted) return;
+      this.dropSnapshot(); // of its requests, others may be under way
       this.set({ error: error instanceof Error ? error.message : String(error), signIn: error instanceof HubError && error.status === 401 });
       if (connected) this.socket.restart();
     }
@@ -138,7 +149,7 @@ export class LiveStore {
   }
 
   private flush(): void {
-    if (this.inbox.empty || !this.state.loaded) return;
+    if (this.inbox.empty || !this.state.loaded || this.snapshot) return;
     const { events, overflowed } = this.inbox.take();
     if (overflowed) {
       void this.takeSnapshot(true);

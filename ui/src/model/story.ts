@@ -78,6 +78,16 @@ export function alertTitle(alert: Alert): string {
   return `${alert.service} ${verb}${culprit ? ` in ${shortFunction(culprit)}` : ''}`;
 }
 
+const actionWords: Record<string, string> = {
+  fire: 'Fired', join: 'One more instance', rename: 'Culprit known', blame: 'Version known', worsen: 'Worse', ease: 'Better', hold: 'Held back', release: 'Counts now', expire: 'Ran out', resume: 'Faster than expected', notify: 'Told',
+  acknowledge: 'Acknowledged', silence: 'Silenced', expect: 'Expected', resolve: 'Resolved', lift: 'Lifted',
+};
+
+/** What happened to an alert; an action that is new keeps its own name. */
+export function actionWord(action: string): string {
+  return actionWords[action] ?? action;
+}
+
 type GateUnit = 'bytes' | 'seconds' | 'plain';
 
 /** The detector's tests as headings, and what their numbers count. */

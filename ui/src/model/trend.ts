@@ -44,6 +44,8 @@ export function lookAhead(overlay: Overlay | undefined, spanSeconds: number): nu
 export function projectionWords(verdict: Verdict): string {
   const left = verdict.timeToLimitSeconds;
   if (left === null) return '';
+  if (left <= 0) return `It has reached the limit of ${bytes(verdict.limitBytes)}.`;
+  if (left < 60) return `At this rate it meets the limit of ${bytes(verdict.limitBytes)} within a minute.`;
   const range = durationRange(verdict.timeToLimitLowSeconds, verdict.timeToLimitHighSeconds);
   const spread = range && range !== duration(left) ? ` (${range})` : '';
   return `At this rate it meets the limit of ${bytes(verdict.limitBytes)} in ${duration(left)}${spread}.`;

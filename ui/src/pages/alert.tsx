@@ -12,7 +12,7 @@ import type { Condition } from '../model/condition.ts';
 import { bytes, clock, duration, exact, percent, place, plural, shortFunction, together } from '../model/format.ts';
 import { evidenceOrder } from '../model/captures.ts';
 import { pprofLine } from '../model/pprof.ts';
-import { alertMarkdown, alertTitle, facts, kindWord, type Fact } from '../model/story.ts';
+import { actionWord, alertMarkdown, alertTitle, facts, kindWord, type Fact } from '../model/story.ts';
 import { Link, paths } from '../router.tsx';
 import { alertTone } from './alerts.tsx';
 
@@ -183,15 +183,10 @@ function Told({ deliveries, now }: { deliveries: readonly Delivery[]; now: numbe
   );
 }
 
-const actionWord: Record<string, string> = {
-  fire: 'Fired', join: 'One more instance', rename: 'Culprit known', worsen: 'Worse', ease: 'Better', hold: 'Held back', release: 'Counts now', expire: 'Ran out', resume: 'Faster than expected', notify: 'Told',
-  acknowledge: 'Acknowledged', silence: 'Silenced', expect: 'Expected', resolve: 'Resolved', lift: 'Lifted',
-};
-
 /** How it came to be, and everything that happened to it since. */
 function Life({ alert, now }: { alert: Alert; now: number }) {
   const { data } = useAnswer(`log of ${alert.id}`, alert.updatedAt ?? 0, (signal) => hub.alertLog(alert.id, signal));
-  const log = (data?.log ?? []).map((t): Step => ({ time: t.timestamp, word: actionWord[t.action] ?? t.action, why: t.why.startsWith(`${t.who}: `) ? t.why.slice(t.who.length + 2) : t.why, who: t.who === 'memwatch' ? '' : t.who }));
+  const log = (data?.log ?? []).map((t): Step => ({ time: t.timestamp, word: actionWord(t.action), why: t.why.startsWith(`${t.who}: `) ? t.why.slice(t.who.length + 2) : t.why, who: t.who === 'memwatch' ? '' : t.who }));
   const began: Step = { time: alert.verdict?.since ?? null, word: 'Growth began', why: '', who: '' };
   const bare: Step[] = [{ time: alert.timestamp, word: 'Fired', why: '', who: '' }, { time: alert.resolvedAt, word: 'Resolved', why: '', who: '' }];
   const seen: Step = { time: alert.updatedAt, word: alert.state === 'resolved' ? 'Last update' : 'Seen last', why: '', who: '' };
