@@ -89,6 +89,7 @@ func (a *agent) take(ctx context.Context, cfg Config) error {
 		a.finding.begin(ctx, a.log)
 	}
 	a.cfg = cfg
+	a.states.bound(cfg.Grace)
 	switch {
 	case up != nil:
 		a.sending()

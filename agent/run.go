@@ -80,6 +80,7 @@ func (a *agent) remember() {
 		a.log.Error("what is known of the targets will be lost at the end", "error", err)
 	}
 	if a.states != nil {
+		a.states.bound(a.cfg.Grace)
 		a.closers = append(a.closers, a.states.close)
 	}
 }
@@ -159,8 +160,10 @@ func (a *agent) run(told context.Context) error {
 	a.log.Info("watching", "targets", len(a.cfg.Targets), "interval", a.cfg.Interval)
 	a.obey(ctx)
 	a.endpoints.stopping.Store(true)
+	grace, ended := context.WithTimeout(after, a.cfg.Grace)
+	defer ended()
 	a.watching.Wait()
-	a.drain(after)
+	a.drain(grace)
 	if told.Err() != nil {
 		return nil
 	}
@@ -193,12 +196,11 @@ func (a *agent) start(ctx context.Context, f func(context.Context)) (stop func()
 	}
 }
 
+// drain waits until the hub has everything, or the grace that is ctx's is over.
 func (a *agent) drain(ctx context.Context) {
 	if a.uplink == nil || a.cfg.Grace <= 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Grace)
-	defer cancel()
 	if err := a.uplink.Drain(ctx); err != nil {
 		a.log.Warn("ended before the hub had everything; the rest is sent after the next start", "error", err)
 		return

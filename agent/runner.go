@@ -33,7 +33,7 @@ type runner struct {
 	log      *slog.Logger
 
 	url      string    // of the target
-	seen     bool      // there was a reading
+	unsaved  bool      // there was a reading since
 	saved    time.Time // when what is known was, last
 	history  *history
 	gasp     gasp
@@ -112,7 +112,7 @@ func (r *runner) step(ctx context.Context) {
 		r.failed(err)
 		return
 	}
-	r.seen = true
+	r.unsaved = true
 	r.back(&l.sample)
 	for _, err := range l.troubles {
 		r.trouble(err, false)
@@ -161,11 +161,13 @@ func (r *runner) save(now bool) {
 	if !now && time.Since(r.saved) < stateEvery {
 		return
 	}
-	if !r.seen {
+	if !r.unsaved {
 		return
 	}
 	r.saved = time.Now()
-	if err := r.states.save(r.target, r.url, r.watch.det, r.history, r.saved); err != nil {
+	err := r.states.save(r.target, r.url, r.watch.det, r.history, r.saved)
+	r.unsaved = err != nil
+	if err != nil && !errors.Is(err, errLate) {
 		if times, ok := r.logged.allow("state", r.saved); ok {
 			r.log.Error("what is known of the target is not on disk: a restart now would cost it", "error", err, "times", times)
 		}

@@ -31,8 +31,10 @@ type states struct {
 	lock *os.File
 	log  *slog.Logger
 
-	mu    sync.Mutex // one at a time: that bounds the memory it takes
-	stats stateStats
+	mu       sync.Mutex // one at a time: that bounds the memory it takes
+	patience time.Duration
+	late     bool // the newest save came too late
+	stats    stateStats
 }
 
 // stateStats counts since the start.
@@ -47,6 +49,8 @@ const (
 	// clockSlack is how far in the future a state may have been saved.
 	clockSlack  = time.Minute
 	stateSuffix = ".state"
+	// minPatience is how long a save may wait for its turn where the grace is short.
+	minPatience = time.Second
 	// maxStateBytes bounds a file, unpacked: the detector's part and a history.
 	maxStateBytes = detector.MaxSnapshotBytes + 16<<20
 )
@@ -77,7 +81,7 @@ func openStates(dir string, log *slog.Logger) (*states, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open states: %w: give each agent its own stateDir", err)
 	}
-	s := &states{dir: dir, lock: lock, log: log}
+	s := &states{dir: dir, lock: lock, log: log, patience: minPatience}
 	if err := durable.Clean(dir); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("open states: %w", err)
@@ -106,13 +110,36 @@ func (s *states) path(t memwatch.Target) string {
 	return filepath.Join(s.dir, fmt.Sprintf("%s_%016x%s", name[:min(len(name), 100)], h.Sum64(), stateSuffix))
 }
 
+// bound has the saves at the end, when all targets wait for their turn, take no
+// more than half of the grace: the other half is the hub's.
+func (s *states) bound(grace time.Duration) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.patience = max(grace/2, minPatience)
+}
+
+// errLate says that the turn of a save came too late; states has logged it.
+var errLate = errors.New("the disk is too slow")
+
 // save writes what is known of a target.
 func (s *states) save(t memwatch.Target, url string, det *detector.Detector, h *history, now time.Time) error {
 	if s == nil {
 		return nil
 	}
+	asked := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	was := s.late
+	if s.late = time.Since(asked) > s.patience; s.late {
+		s.stats.failed++
+		if !was {
+			s.log.Warn("what is known of the targets takes long to save: the rest stays as it was last saved", "waited", s.patience)
+		}
+		return errLate
+	}
 	err := s.write(stateHead{
 		Version: stateVersion, Service: t.Service, Instance: t.Instance, URL: url,
 		SavedAt: memwatch.Milli(now), Stride: h.stride, History: h.kept,

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -129,6 +130,44 @@ func TestAStateThatCannotBeUsedIsSaidAndTheTargetLearntAnew(t *testing.T) {
 				t.Errorf("%d counted as refused", s.stats.refused)
 			}
 		})
+	}
+}
+
+func TestOnlyWhatIsNewIsSaved(t *testing.T) {
+	k := newKept(t)
+	k.states = openedStates(t, t.TempDir(), io.Discard)
+	k.save(true)
+	if n := k.states.stats.saved; n != 0 {
+		t.Errorf("%d saves before there was a reading", n)
+	}
+	k.step(t.Context())
+	k.save(true)
+	k.save(true)
+	if n := k.states.stats.saved; n != 1 {
+		t.Errorf("%d saves of one reading", n)
+	}
+}
+
+// At the end all targets want to save at once; that must not outlast the grace.
+func TestSavesWhoseTurnComesTooLateAreLeftOutAndThatIsSaidOnce(t *testing.T) {
+	src, w, h := leaking(t)
+	log := &lines{}
+	s := openedStates(t, t.TempDir(), log)
+	s.bound(10 * time.Second)
+	if s.patience != 5*time.Second {
+		t.Errorf("the saves may wait for %v of ten seconds, want half", s.patience)
+	}
+	s.patience = -1
+	for range 3 {
+		if err := s.save(shop, "http://shop", w.det, h, src.at); !errors.Is(err, errLate) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n := strings.Count(log.text(), "takes long to save"); n != 1 || s.stats.failed != 3 {
+		t.Errorf("said %d times, %d failed:\n%s", n, s.stats.failed, log.text())
+	}
+	if _, err := os.Stat(s.path(shop)); err == nil {
+		t.Error("it was saved")
 	}
 }
 
