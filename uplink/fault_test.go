@@ -2,9 +2,12 @@ package uplink_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -17,6 +20,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/internal/ws"
 	"github.com/zupee/memwatch/spool"
 	"github.com/zupee/memwatch/uplink"
 	"github.com/zupee/memwatch/wire"
@@ -190,6 +195,45 @@ func TestSaysGoodbye(t *testing.T) {
 		t.Errorf("goodbye took %s", took)
 	}
 	h.await(t, "goodbye", func() bool { return strings.Contains(h.farewell, "stopping") })
+}
+
+// TestAHubThatDoesNotReadIsLeftWhenRunEnds: the registrations fill the link and
+// stay there.
+func TestAHubThatDoesNotReadIsLeftWhenRunEnds(t *testing.T) {
+	deaf := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := ws.Accept(w, r, ws.AcceptOptions{Subprotocols: []string{wire.Subprotocol}, MaxFrameBytes: wire.MaxFrameBytes})
+		if err != nil {
+			return
+		}
+		<-deaf
+		_ = c.CloseNow()
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(deaf) })
+	targets := make([]memwatch.Target, 2000)
+	for i := range targets {
+		targets[i] = memwatch.Target{Service: strings.Repeat("x", 16<<10)}
+	}
+	sp := newSpool(t)
+	up, err := uplink.New(config("ws"+strings.TrimPrefix(server.URL, "http")), sp.Queue(spool.Reading), sp.Queue(spool.Evidence),
+		func() []memwatch.Target { return targets }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- up.Run(ctx) }()
+	e := &edge{up: up, log: &syncBuffer{}}
+	e.awaitStats(t, "registrations", func(s uplink.Stats) bool { return s.Bytes > 0 })
+	cancel()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second): // half of what a write may take
+		t.Error("Run waits for a link that is stuck")
+		<-done
+	}
 }
 
 // TestASilentPortIsLeftWhenRunEnds: something accepts and never answers the handshake.

@@ -83,19 +83,13 @@ func (s *session) run(parent context.Context) (worked bool, err error) {
 	}
 	start(s.read)
 	start(s.ping)
-	if err := s.register(ctx); err != nil {
-		cancel(err)
-	} else if s.version == 0 {
-		start(func(ctx context.Context) error { return s.lane0(ctx, s.u.readings) })
-		start(func(ctx context.Context) error { return s.lane0(ctx, s.u.evidence) })
-		start(s.announce)
-	} else {
-		for range s.u.cfg.Window {
-			start(s.readingsLane)
+	start(func(ctx context.Context) error { // beside us: a write may take long to fail
+		if err := s.register(ctx); err != nil {
+			return err
 		}
-		start(s.evidenceLane)
-		start(s.announce)
-	}
+		s.lanes(start)
+		return s.announce(ctx)
+	})
 	<-ctx.Done()
 	if parent.Err() != nil {
 		_ = s.conn.Close(ws.CloseNormal, "the agent is stopping")
@@ -107,6 +101,18 @@ func (s *session) run(parent context.Context) (worked bool, err error) {
 	s.u.update(func(st *Stats) { st.Resent += uint64(s.unconfirmed.Load()) })
 	return s.answered.Load() || time.Since(s.began) >= goodTime,
 		&HubError{URL: s.u.Stats().URL, Err: context.Cause(ctx), Hint: "it is connected to again by itself"}
+}
+
+func (s *session) lanes(start func(part func(context.Context) error)) {
+	if s.version == 0 {
+		start(func(ctx context.Context) error { return s.lane0(ctx, s.u.readings) })
+		start(func(ctx context.Context) error { return s.lane0(ctx, s.u.evidence) })
+		return
+	}
+	for range s.u.cfg.Window {
+		start(s.readingsLane)
+	}
+	start(s.evidenceLane)
 }
 
 // read hands the hub's answers to those who wait for them. It ends with the
@@ -169,6 +175,9 @@ const registrationPrefix = "r-"
 
 func (s *session) register(ctx context.Context) error {
 	for _, t := range s.u.targets() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		m := wire.Registration{Type: wire.TypeRegistration, Service: t.Service, Timestamp: memwatch.Milli(time.Now())}
 		if s.version > 0 {
 			m.V, m.ID = wire.Version, registrationPrefix+s.newID()
