@@ -33,11 +33,11 @@ func (c *channel) send(ctx context.Context, items []*item) {
 	case ctx.Err() != nil && err != nil:
 		return // the next run tries again
 	case err == nil:
-		c.failures, c.retryAt = 0, time.Time{}
 		c.metrics.sent.WithLabelValues(c.Name, "delivered").Inc()
 		for i, it := range items {
-			c.told(ctx, it, &messages[i], nil)
+			c.told(ctx, it, &messages[i], c.failures+1, nil)
 		}
+		c.failures, c.retryAt = 0, time.Time{}
 	case retryable:
 		c.failed(ctx, items, err)
 	case len(items) > 1:
@@ -47,7 +47,7 @@ func (c *channel) send(ctx context.Context, items []*item) {
 	default:
 		c.metrics.sent.WithLabelValues(c.Name, "failed").Inc()
 		c.log.Error("an alert could not be told; it is not tried again", "alert", items[0].alert.ID, "event", messages[0].Event, "error", err)
-		c.told(ctx, items[0], &messages[0], err)
+		c.told(ctx, items[0], &messages[0], c.failures+1, err)
 	}
 }
 
@@ -71,7 +71,7 @@ func (c *channel) failed(ctx context.Context, items []*item, err error) {
 	for _, it := range items {
 		if ended := it.alert.ResolvedAt.Time(); it.event == Resolved && now.Sub(ended) > giveUpAfter {
 			m := c.message(it)
-			c.told(ctx, it, &m, fmt.Errorf("given up after %s: %w", giveUpAfter, err))
+			c.told(ctx, it, &m, c.failures, fmt.Errorf("given up after %s: %w", giveUpAfter, err))
 			continue
 		}
 		d := it.delivery
@@ -84,11 +84,12 @@ func (c *channel) failed(ctx context.Context, items []*item, err error) {
 	}
 }
 
-// told records that a message is done with: delivered, or refused for good.
-func (c *channel) told(ctx context.Context, it *item, m *Message, refused error) {
+// told records that a message is done with after so many tries: delivered, or refused
+// for good.
+func (c *channel) told(ctx context.Context, it *item, m *Message, tries int, refused error) {
 	d := memwatch.Delivery{
 		Channel: c.Name, State: memwatch.DeliveryDone, Told: it.alert.State, Severity: m.Severity,
-		At: memwatch.Milli(time.Now()), Attempts: c.failures + 1,
+		At: memwatch.Milli(time.Now()), Attempts: tries,
 	}
 	why := "told " + c.Name + " that it " + verb(m.Event)
 	if refused != nil {

@@ -291,7 +291,7 @@ func TestAFailingChannelIsTriedAgainLaterAndLater(t *testing.T) {
 		if n := len(slices.Compact(slices.Clone(s.mouth.ids))); n != 1 {
 			t.Errorf("%d delivery ids for one message: %q", n, s.mouth.ids)
 		}
-		if d := s.book.of("a"); d.State != memwatch.DeliveryDone || d.Attempts != 1 || d.Reason != "" {
+		if d := s.book.of("a"); d.State != memwatch.DeliveryDone || d.Attempts != 6 || d.Reason != "" {
 			t.Errorf("%+v", d)
 		}
 	})
