@@ -60,7 +60,7 @@ func (d *DB) SetPassword(ctx context.Context, name, password string) error {
 	return d.changeUser(ctx, name, "UPDATE users SET hash = ? WHERE name = ?", hash, name)
 }
 
-// SetRole changes what a user may do, from the next request on.
+// SetRole changes what a user may do, and ends the user's sessions.
 func (d *DB) SetRole(ctx context.Context, name string, role Role) error {
 	if err := checkRole(role, RoleViewer, RoleOperator); err != nil {
 		return err

@@ -149,9 +149,9 @@ func (s *Server) leave(sess *session) {
 	s.wg.Done()
 }
 
-// Close tells every agent that the hub goes away, lets the frames in work be
-// answered, and waits for all; when ctx ends first, it cuts them off. Agents
-// that come later are refused.
+// Close tells every agent that the hub goes away and waits until all are gone; when
+// ctx ends first, it cuts them off. What is in work is stored, but its answer may not
+// arrive: the agent sends it again. Agents that come later are refused.
 func (s *Server) Close(ctx context.Context) {
 	s.mu.Lock()
 	s.closed = true
