@@ -38,7 +38,6 @@ type reportData struct {
 	Profiles      []memwatch.Capture
 	Flames        []bar
 	FlameHeight   float64
-	Unit          string
 	NewestID      string
 	BaseID        string
 	FlamesMissing string
@@ -64,7 +63,7 @@ func (s *Server) report(ctx context.Context, in *ByID) (*pageReply, error) {
 		case err != nil:
 			return nil, err
 		default:
-			data.Flames, data.Unit = bars(f), f.Unit
+			data.Flames = bars(f)
 			data.FlameHeight = flameRow * float64(depth(data.Flames)+1)
 		}
 	}

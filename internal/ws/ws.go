@@ -28,7 +28,6 @@ const (
 	CloseNormal          = int(websocket.StatusNormalClosure)
 	CloseGoingAway       = int(websocket.StatusGoingAway)
 	ClosePolicyViolation = int(websocket.StatusPolicyViolation)
-	CloseTooBig          = int(websocket.StatusMessageTooBig)
 	CloseTryAgainLater   = int(websocket.StatusTryAgainLater)
 )
 
