@@ -17,6 +17,9 @@ const (
 	RoleUpload Role = "upload"
 )
 
+// Incident reports whether it was taken because of a leak.
+func (r Role) Incident() bool { return r == RoleLeaking || r == RoleLastGasp }
+
 // Capture describes one saved profile. Its bytes lie elsewhere, under SHA256.
 type Capture struct {
 	// ID is unique and sorts by time.

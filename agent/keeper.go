@@ -69,7 +69,7 @@ func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdi
 		}
 	}
 	b := k.save(r, e)
-	if b == nil || !incident(role) {
+	if b == nil || !role.Incident() {
 		return
 	}
 	gc, counted := l.sample.Get(memwatch.NumGC)
@@ -79,10 +79,6 @@ func (k *keeper) look(ctx context.Context, r *runner, l *look, v *memwatch.Verdi
 	if counted {
 		r.stale = &stale{bundle: b.ID, gc: gc, until: l.sample.Time.Add(secondWithin)}
 	}
-}
-
-func incident(role memwatch.Role) bool {
-	return role == memwatch.RoleLeaking || role == memwatch.RoleLastGasp
 }
 
 // stale is evidence whose heap profile is to be followed by another one: a heap
@@ -231,7 +227,7 @@ func (k *keeper) offer(targets []Target, waiting func(path string) bool, log *sl
 	}
 	for _, t := range targets {
 		for _, b := range k.store.Bundles(t.Target) {
-			if !incident(b.Role) || !b.Resolved.IsZero() && time.Since(b.Time) > offeredFor {
+			if !b.Role.Incident() || !b.Resolved.IsZero() && time.Since(b.Time) > offeredFor {
 				continue
 			}
 			for i := range b.Captures {

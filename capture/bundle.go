@@ -23,6 +23,7 @@ type Bundle struct {
 	Life time.Time
 	// Resolved is when its leak ended; zero while it is open, and for other roles.
 	Resolved time.Time
+	unsaid   bool // Resolved is not in the manifest yet
 	// Captures are its profiles, those to compare with first.
 	Captures []Saved
 
@@ -109,9 +110,10 @@ func (b *Bundle) manifest(build map[string]string) manifest {
 	return m
 }
 
-func (b *Bundle) open() bool { return incident(b.Role) && b.Resolved.IsZero() }
+func (b *Bundle) open() bool { return b.Role.Incident() && b.Resolved.IsZero() }
 
-func (b *Bundle) resolve(at time.Time) error {
+// sayResolved writes Resolved to the manifest.
+func (b *Bundle) sayResolved() error {
 	path := filepath.Join(b.Dir, manifestFile)
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -121,13 +123,13 @@ func (b *Bundle) resolve(at time.Time) error {
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	m.Resolved = memwatch.Milli(at)
+	m.Resolved = memwatch.Milli(b.Resolved)
 	if raw, err = json.MarshalIndent(m, "", "  "); err != nil {
 		return fmt.Errorf("encode %s: %w", path, err)
 	}
 	if err := durable.WriteFile(path, append(raw, '\n')); err != nil {
 		return err
 	}
-	b.Resolved = m.Resolved.Time()
+	b.unsaid = false
 	return nil
 }

@@ -22,7 +22,7 @@ func (s *Store) compare(d *draft, profiles []Profile, bases map[memwatch.Profile
 		if base != nil {
 			bases[p.Kind] = base.ID
 		}
-		if incident(d.Role) {
+		if d.Role.Incident() {
 			d.link(base)
 			d.link(s.newest(d.Target, p.Kind, memwatch.RoleSuspect, d.Life))
 		}

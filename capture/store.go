@@ -181,6 +181,7 @@ func (s *Store) Save(e Evidence) (*Bundle, error) {
 	}
 	s.stats.Saved++
 	s.insert(b)
+	_ = s.sayResolved(e.Target) // what failed at Resolve, which said so
 	s.trim(key(e.Target))
 	return b, nil
 }
@@ -204,7 +205,7 @@ func (s *Store) check(e Evidence) ([]Profile, error) {
 		p.Data = data
 		good = append(good, p)
 	}
-	if len(good) > 0 || (incident(e.Role) && e.Verdict != nil) {
+	if len(good) > 0 || (e.Role.Incident() && e.Verdict != nil) {
 		return good, nil
 	}
 	if last == nil {
@@ -220,9 +221,6 @@ func (s *Store) refuse(t memwatch.Target, err error) {
 	s.mu.Unlock()
 	s.log.Warn("profile left out of the evidence", "service", t.Service, "instance", t.Instance, "error", err)
 }
-
-// incident reports whether a role is that of a leak.
-func incident(r memwatch.Role) bool { return r == memwatch.RoleLeaking || r == memwatch.RoleLastGasp }
 
 func (s *Store) save(e Evidence, profiles []Profile) (*Bundle, error) {
 	id, err := newID()
@@ -276,20 +274,32 @@ func (s *Store) write(d *draft, parent string) error {
 }
 
 // Resolve marks a target's leaks as over: their evidence may give way to newer.
-// It is to be called too when a target is watched no more.
+// It is to be called too when a target is watched no more. An error says that
+// the disk does not know it yet: it is told again with the target's next Save.
 func (s *Store) Resolve(t memwatch.Target, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.targets[key(t)] {
-		if !b.open() {
-			continue
-		}
-		if err := b.resolve(at); err != nil {
-			s.lastErr = err
-			return fmt.Errorf("resolve %s: %w", t.Service, err)
+		if b.open() {
+			b.Resolved, b.unsaid = memwatch.Milli(at).Time(), true
 		}
 	}
+	if err := s.sayResolved(t); err != nil {
+		return fmt.Errorf("resolve %s: %w", t.Service, err)
+	}
 	return nil
+}
+
+func (s *Store) sayResolved(t memwatch.Target) (err error) {
+	for _, b := range s.targets[key(t)] {
+		if b.unsaid {
+			err = errors.Join(err, b.sayResolved())
+		}
+	}
+	if err != nil {
+		s.lastErr = err
+	}
+	return err
 }
 
 // Unresolved are the targets that have evidence of an open leak, those of

@@ -413,6 +413,31 @@ func TestResolveIsRemembered(t *testing.T) {
 	}
 }
 
+func TestAResolveThatTheDiskDoesNotTakeIsWrittenLater(t *testing.T) {
+	cfg := testConfig(t)
+	s := openStore(t, cfg, nil)
+	stuck := save(t, s, evidence(t, memwatch.RoleLeaking, 0, 1))
+	save(t, s, evidence(t, memwatch.RoleLeaking, time.Hour, 2))
+	manifest := filepath.Join(stuck.Dir, manifestFile)
+	if err := os.Rename(manifest, manifest+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Resolve(shop, start.Add(2*time.Hour)); err == nil {
+		t.Error("nobody is told")
+	}
+	if n := s.Stats().Open; n != 0 {
+		t.Errorf("%d are open: one must not hold up the others, or stay itself", n)
+	}
+	if err := os.Rename(manifest+".away", manifest); err != nil {
+		t.Fatal(err)
+	}
+	save(t, s, evidence(t, memwatch.RoleBaseline, 3*time.Hour, 3))
+	_ = s.Close()
+	if n := openStore(t, cfg, nil).Stats().Open; n != 0 {
+		t.Errorf("%d are open after a restart", n)
+	}
+}
+
 func TestHostileNamesStayInTheFolder(t *testing.T) {
 	cfg := testConfig(t)
 	s := openStore(t, cfg, nil)
