@@ -6,6 +6,7 @@
 //	Record  writes what a target serves into a recording
 //	Replay  judges a recording as if its target lived
 //
-// All four show the detector the same things in the same order (watch). A
-// context ends each of them; when they return, nothing of theirs runs on.
+// The first three read a target in one way (watch), and Replay shows the detector
+// what was recorded in the same order. A context ends each of them; when they
+// return, nothing of theirs runs on.
 package agent

@@ -237,7 +237,7 @@ func (a *agent) runner(t Target) *runner {
 		of: t, done: make(chan struct{}), changes: make(chan change),
 		status: newStatus(t.Target), out: a.out, keep: a.keep, announce: a.announce, states: a.states,
 		log:    a.log.With("service", t.Service, "instance", t.Instance, "target", t.Scrape.URL),
-		logged: newThrottle(logEvery), sent: newThrottle(sendEvery),
+		logged: newThrottle(logEvery), troubles: newThrottle(logEvery), sent: newThrottle(sendEvery),
 	}
 }
 

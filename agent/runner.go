@@ -39,7 +39,8 @@ type runner struct {
 	gasp     gasp
 	stale    *stale // evidence that is to be completed, nil for none
 	news     news
-	logged   *throttle // what the log was told of troubles
+	logged   *throttle // what the log was told
+	troubles *throttle // what it was told of readings that failed
 	sent     *throttle // what the hub was told of them
 	failures int       // in a row
 	stuck    int       // of those, timeouts
@@ -234,7 +235,7 @@ func (r *runner) trouble(err error, down bool) {
 	now := time.Now()
 	r.status.failed(scraper.Reason(t.Reason), down)
 	key := t.Endpoint + " " + t.Reason
-	if times, ok := r.logged.allow(key, now); ok {
+	if times, ok := r.troubles.allow(key, now); ok {
 		what := "cannot read target"
 		if !down {
 			what = "cannot read an endpoint; the others answer"
@@ -258,7 +259,7 @@ func (r *runner) back(s *memwatch.Sample) {
 	}
 	r.log.Info("target is read again", "failed_readings", r.failures, "at", s.Time)
 	r.failures = 0
-	r.logged.clear()
+	r.troubles.clear()
 	r.sent.clear()
 }
 

@@ -76,7 +76,7 @@ func (q Queue) Reject(id uint64, reason string) {
 		return
 	}
 	if r, ok := q.log().record(id); ok {
-		q.s.note(q.s.rejected.add(q.class, r, reason))
+		q.s.noteRejected(q.s.rejected.add(q.class, r, reason))
 	}
 	q.log().ack(id)
 }

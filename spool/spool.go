@@ -75,6 +75,8 @@ type Spool struct {
 	lastErr  error
 
 	syncFailed bool
+	// rejectFailed says that the newest rejected record could not be kept.
+	rejectFailed bool
 }
 
 // Open opens the spool in cfg.Dir, or makes a new one. What a crash cut off is
@@ -235,6 +237,17 @@ func (s *Spool) note(err error) {
 		s.degraded = false
 		s.log.Info("spool writes again", "dir", s.cfg.Dir, "readings_dropped", s.readings.dropped, "evidence_dropped", s.evidence.dropped)
 	}
+}
+
+// noteRejected says once when rejected records cannot be kept.
+func (s *Spool) noteRejected(err error) {
+	if err != nil {
+		s.lastErr = err
+		if !s.rejectFailed {
+			s.log.Error("spool cannot keep a record that the hub rejected: it is lost", "dir", s.cfg.Dir, "error", err)
+		}
+	}
+	s.rejectFailed = err != nil
 }
 
 func (s *Spool) diskBytes() int64   { return s.readings.diskBytes + s.evidence.diskBytes }

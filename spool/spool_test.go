@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -377,6 +378,27 @@ func TestRejectedAreKeptAndBounded(t *testing.T) {
 	b, _ := os.ReadFile(filepath.Join(cfg.Dir, "rejected", files[2].Name()))
 	if !strings.Contains(string(b), "not today") || !strings.Contains(string(b), `"e"`) {
 		t.Errorf("the newest says %s", b)
+	}
+}
+
+func TestARejectedRecordThatCannotBeKeptIsSaidAndHoldsNothingUp(t *testing.T) {
+	cfg := config(t)
+	var log bytes.Buffer
+	s, err := Open(cfg, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := os.RemoveAll(filepath.Join(cfg.Dir, "rejected")); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, Reading, "first", "second")
+	ids, _ := take(t, s.Queue(Reading))
+	for _, id := range ids {
+		s.Queue(Reading).Reject(id, "not liked")
+	}
+	if n := strings.Count(log.String(), "it is lost"); n != 1 || strings.Contains(log.String(), "wait in memory") || s.Stats().Degraded {
+		t.Errorf("said %d times:\n%s", n, log.String())
 	}
 }
 

@@ -266,6 +266,6 @@ func (s *session) acked(q Queue, ids ...uint64) {
 
 func (s *session) rejected(q Queue, id uint64, reason string) {
 	q.Reject(id, reason)
-	s.u.log.Warn("the hub will not take a record; it is kept in the spool's folder rejected", "reason", reason)
+	s.u.refuse(reason)
 	s.u.update(func(st *Stats) { st.Rejected++ })
 }

@@ -55,6 +55,7 @@ type Uplink struct {
 	stats   Stats
 	changed chan struct{} // closed and replaced whenever stats change
 	told    map[string]*told
+	refused told // records that the hub will not take
 }
 
 // Stats is how the uplink is doing. Counters count since New.
@@ -228,6 +229,19 @@ func (u *Uplink) connected(url string, version int) {
 		return
 	}
 	u.log.Info("hub connected", "url", url, "version", version)
+}
+
+// refuse says why the hub will not take a record: at once when it is new, then rarely.
+func (u *Uplink) refuse(reason string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	t := &u.refused
+	if t.text == reason && time.Since(t.at) < tellEvery {
+		t.skipped++
+		return
+	}
+	u.log.Warn("the hub will not take a record; it is kept in the spool's folder rejected", "reason", reason, "records_not_logged", t.skipped)
+	t.text, t.at, t.skipped = reason, time.Now(), 0
 }
 
 // about is called by Run's goroutine alone.
