@@ -27,7 +27,7 @@ type Config struct {
 	TLS             TLS    `yaml:"tls"`
 	// Timeout bounds one request, its body included.
 	Timeout time.Duration `yaml:"timeout"`
-	// MaxBytes bounds one answer before decompression.
+	// MaxBytes bounds one answer, as sent and after decompression.
 	MaxBytes int64 `yaml:"maxBytes"`
 	// PID is the target's process, for RSS, cgroup and start time; 0 finds it
 	// when the target listens on this machine and its process can be seen.

@@ -60,8 +60,8 @@ func (c Config) Validate() error {
 		return errors.New("uplink.certFile, uplink.keyFile: want both or neither")
 	case c.BatchReadings < 1 || c.BatchReadings > 10_000:
 		return fmt.Errorf("uplink.batchReadings: %d is not allowed: want 1 to 10000", c.BatchReadings)
-	case c.BatchDelay < 0 || c.BatchDelay > time.Minute:
-		return fmt.Errorf("uplink.batchDelay: %s is not allowed: want 0s to 1m", c.BatchDelay)
+	case c.BatchDelay < time.Millisecond || c.BatchDelay > time.Minute:
+		return fmt.Errorf("uplink.batchDelay: %s is not allowed: want 1ms to 1m", c.BatchDelay)
 	case c.Window < 1 || c.Window > 64:
 		return fmt.Errorf("uplink.window: %d is not allowed: want 1 to 64", c.Window)
 	case c.MaxBackoff < time.Second || c.MaxBackoff > time.Hour:

@@ -49,6 +49,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 		return 2
 	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "leaky: %q: want flags alone\n", flags.Args())
+		return 2
+	}
 	if *intensity <= 0 || *intensity > 1000 {
 		fmt.Fprintf(stderr, "leaky: --intensity %v: want more than 0, at most 1000\n", *intensity)
 		return 2

@@ -17,7 +17,7 @@ const (
 	requestsPerSecond = 500
 	catalogSize       = 4000
 	priceCacheSize    = 2000
-	worker            = 4
+	workers           = 4
 )
 
 // shop is the healthy part: a catalogue read at start, a bounded price cache,
@@ -63,7 +63,7 @@ func loadCatalog(n int) []product {
 // run drives the shop's own requests until ctx ends; the leak begins after a while.
 func (s *shop) run(ctx context.Context, leak string, after time.Duration) {
 	var wg sync.WaitGroup
-	for range worker {
+	for range workers {
 		wg.Go(func() { s.customers(ctx) })
 	}
 	wg.Go(func() { s.leaks.run(ctx) })
@@ -82,7 +82,7 @@ func (s *shop) run(ctx context.Context, leak string, after time.Duration) {
 
 // customers is one worker's share of the requests, with the gaps of real arrivals.
 func (s *shop) customers(ctx context.Context) {
-	gap := time.Duration(float64(worker) * float64(time.Second) / (requestsPerSecond * s.intensity))
+	gap := time.Duration(float64(workers) * float64(time.Second) / (requestsPerSecond * s.intensity))
 	timer := time.NewTimer(gap)
 	defer timer.Stop()
 	for {
