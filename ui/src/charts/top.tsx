@@ -1,6 +1,7 @@
 // The functions of a profile as a table, those with the most first.
 import { useState } from 'react';
 import './flame.css';
+import { Breakable } from '../components/basics.tsx';
 import type { TopRow } from '../model/flame.ts';
 import { percent, place, plural, shortFunction, signed } from '../model/format.ts';
 
@@ -50,7 +51,7 @@ export function Top({ rows, diff, format, total, pick, first = few }: TopProps) 
           <tbody>
             {shown.map((row) => (
               <tr key={row.name}>
-                <td><button type="button" title={row.name} onClick={() => pick(row.name)}>{shortFunction(row.name)}</button> <span className="muted">{place(row.file, row.line)}</span></td>
+                <td><button type="button" title={row.name} onClick={() => pick(row.name)}><Breakable text={shortFunction(row.name)} /></button> <span className="muted">{place(row.file, row.line)}</span></td>
                 {columns.map((c, i) => <td key={c} className={i > 1 ? 'num extra' : 'num'}>{show(c, row)}{!diff && total > 0 && read[c](row) !== 0 && <span className="muted"> {percent(read[c](row) / total)}</span>}</td>)}
               </tr>
             ))}

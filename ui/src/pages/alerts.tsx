@@ -33,7 +33,7 @@ export function AlertsPage() {
       </div>
       <div className="toolbar">
         <Search value={text} onChange={(q) => setQuery({ q })} label="Search alerts" />
-        <div className="chips scroll" role="group" aria-label="Filter alerts">
+        <div className="chips" role="group" aria-label="Filter alerts">
           {states.map((s) => <button key={s} type="button" className="chip" aria-pressed={state === s} onClick={() => setQuery({ state: s === 'all' ? undefined : s })}>{s.charAt(0).toUpperCase() + s.slice(1)}</button>)}
           <select className="select" aria-label="Type of alert" value={type} onChange={(e) => setQuery({ type: e.target.value === 'usual' ? undefined : e.target.value })}>
             {Object.entries(types).map(([key, word]) => <option key={key} value={key}>{word}</option>)}
