@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Shape } from '../src/api/shape.ts';
 import * as shapes from '../src/api/shapes.ts';
 import { parseFrame } from '../src/live/socket.ts';
-import { actionWord } from '../src/model/story.ts';
+import { actionWord, gateTitle } from '../src/model/story.ts';
 
 const folder = new URL('../../wire/testdata/', import.meta.url);
 
@@ -98,6 +98,12 @@ describe('the vocabulary in Go', () => {
     expect(inGo.length).toBeGreaterThan(0);
     expect(Object.keys(shape.fields)).toEqual(expect.arrayContaining(inGo)); // all that the hub may say is known here
     expect(inGo).toEqual(expect.arrayContaining(required(shape))); // and it says all that is relied on
+  });
+
+  it('has no gate without a heading of its own', () => {
+    const names = [...source('detector/gates.go').matchAll(/(?:\bgate\(|Name: )"(\w+)"/g)].map((m) => m[1] ?? '');
+    expect(names).toEqual(expect.arrayContaining(['trend', 'site', 'proof', 'horizon']));
+    expect(names.filter((name) => gateTitle(name).toLowerCase() === name)).toEqual([]);
   });
 
   it('has no action without a word for it', () => {

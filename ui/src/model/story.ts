@@ -100,8 +100,9 @@ const gateInfo: Record<string, { title: string; unit: GateUnit }> = {
   load: { title: 'More load does not explain it', unit: 'plain' },
   bend: { title: 'It does not flatten out', unit: 'plain' },
   watched: { title: 'Watched for long enough', unit: 'seconds' },
-  previous: { title: 'Beyond what was normal before the restart', unit: 'bytes' },
+  new: { title: 'Beyond what it held before', unit: 'bytes' },
   site: { title: 'A call site confirms it', unit: 'plain' },
+  proof: { title: 'The runtime proves it', unit: 'plain' },
   horizon: { title: 'The limit is in sight', unit: 'seconds' },
 };
 
