@@ -50,7 +50,7 @@ type runner struct {
 // Repeated troubles are told this often.
 const (
 	logEvery  = 5 * time.Minute
-	sendEvery = time.Minute
+	sendEvery = 20 * time.Second // well within a hub's patience with who is silent
 )
 
 // run reads the target each interval until ctx ends. The first reading comes

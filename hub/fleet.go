@@ -42,6 +42,7 @@ type instance struct {
 	labels   map[string]string
 	status   wire.Status
 	reason   string
+	read     bool      // a reading has come since it last was not connected
 	heard    time.Time // when anything last came
 	interval time.Duration
 	holders  int       // connections that speak for it
@@ -110,6 +111,15 @@ func (f *fleet) join(t memwatch.Target) ([]wire.ServiceUpdate, error) {
 	return s.turn(i, wire.Connected, ""), nil
 }
 
+// read reports whether a reading of an instance has come since it last was away:
+// that its agent is back does not mean that the agent can read it.
+func (f *fleet) read(n name) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	s := f.services[n.service]
+	return s != nil && s.instances[n.instance] != nil && s.instances[n.instance].read
+}
+
 // describe takes what a registration says.
 func (f *fleet) describe(r wire.Registration) {
 	f.mu.Lock()
@@ -141,6 +151,9 @@ func (s *service) turn(i *instance, status wire.Status, reason string) []wire.Se
 	}
 	before := s.status()
 	i.status, i.reason = status, reason
+	if status != wire.Connected {
+		i.read = false
+	}
 	out := []wire.ServiceUpdate{{Service: s.name, Instance: i.name, Status: status, Reason: reason}}
 	if after := s.status(); after != before || len(s.instances) == 1 {
 		out = append(out, wire.ServiceUpdate{Service: s.name, Status: after, Reason: reason})
@@ -198,7 +211,10 @@ func (f *fleet) see(m wire.Metrics) seen {
 		out.metrics = m
 		return out
 	}
-	out.updates = s.turn(i, wire.Connected, "")
+	if out.updates = s.turn(i, wire.Connected, ""); !i.read && len(out.updates) == 0 {
+		out.updates = []wire.ServiceUpdate{{Service: s.name, Instance: i.name, Status: wire.Connected}}
+	}
+	i.read = true
 	if m.V > 0 && i.verdict != nil { // what is not repeated still holds
 		m.LeakDetected = i.verdict.State == memwatch.Leaking
 		m.MemoryGrowthMB = i.verdict.GrowthBytes / wire.MB

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,4 +244,44 @@ func TestTargetThatCannotBeReadIsUnreachable(t *testing.T) {
 	if one.Status != wire.Unreachable || one.Instances[0].Reason != "connection refused" || one.Instances[0].Sample == nil {
 		t.Errorf("service = %+v, want it unreachable with the reason and its last sample", one)
 	}
+}
+
+func TestARestartedHubKeepsTheAlertOfATargetThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	refused := func(at time.Time) *wire.Metrics {
+		return &wire.Metrics{
+			Type: wire.TypeMetrics, V: 1, Service: shop.Service, Instance: shop.Instance, Timestamp: memwatch.Milli(at),
+			ScrapeError: &wire.ScrapeError{Endpoint: "/debug/vars", Reason: "refused", Message: "connection refused"},
+		}
+	}
+	disconnects := func(r *running) []memwatch.Alert {
+		return slices.DeleteFunc(r.alerts("service=shop"), func(a memwatch.Alert) bool { return a.Type != memwatch.AlertDisconnect })
+	}
+	r := start(t, quick(dir))
+	s := r.agent()
+	s.ack(batch("b1", refused(time.Now())), "b1")
+	eventually(t, "the alert", func() error {
+		if len(disconnects(r)) == 0 {
+			return errNotYet
+		}
+		return nil
+	})
+	before := disconnects(r)
+	r.stop()
+
+	r = start(t, quick(dir))
+	b := r.dial("/ws")
+	s = r.agent()
+	s.ack(batch("b2", refused(time.Now().Add(time.Second))), "b2")
+	b.until("unreachable", func(e event) bool { return e.Status == wire.Unreachable })
+	if now := disconnects(r); len(now) != 1 || now[0].ID != before[0].ID || now[0].State != memwatch.AlertFiring {
+		t.Errorf("after the restart: %+v, want %s still firing", now, before[0].ID)
+	}
+	s.ack(batch("b3", wire.NewMetrics("", shop, sampleAt(time.Now().Add(2*time.Second), 1), nil)), "b3")
+	eventually(t, "its end", func() error {
+		if now := disconnects(r); len(now) != 1 || now[0].State != memwatch.AlertResolved {
+			return errNotYet
+		}
+		return nil
+	})
 }

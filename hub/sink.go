@@ -179,15 +179,13 @@ func (h *hub) turn(do func() []wire.ServiceUpdate) {
 		if u.Instance == "" {
 			continue
 		}
-		h.alerts.later(func(e *alert.Engine) []alert.Event {
-			status := alert.Status{
-				Service: u.Service, Instance: u.Instance, At: time.Now(),
-				Connected: u.Status == wire.Connected,
-			}
-			if u.Status == wire.Unreachable {
-				status.Reason = u.Reason
-			}
-			return e.Status(status)
-		})
+		status := alert.Status{
+			Service: u.Service, Instance: u.Instance, At: time.Now(),
+			Connected: u.Status == wire.Connected, Unread: !h.fleet.read(name{u.Service, u.Instance}),
+		}
+		if u.Status == wire.Unreachable {
+			status.Reason = u.Reason
+		}
+		h.alerts.later(func(e *alert.Engine) []alert.Event { return e.Status(status) })
 	}
 }

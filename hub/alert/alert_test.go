@@ -3,6 +3,7 @@ package alert_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -353,6 +354,21 @@ func TestADisconnectFiresOnceAndResolvesWhenAllAreBack(t *testing.T) {
 	b.none(b.back("a"))
 	end := b.one(b.back("b"), false, resolved)
 	if end.ID != a.ID || end.Message != "checkout: its instances are heard of again" {
+		t.Errorf("%+v", end)
+	}
+}
+
+func TestAnAgentThatIsBackAndCannotReadItsTargetEndsNoDisconnect(t *testing.T) {
+	b := start(t)
+	b.away("a", "connection refused")
+	a := b.one(b.tick(time.Minute), true, fires)
+	b.none(b.keep(b.Status(alert.Status{Service: "checkout", Instance: "a", At: b.at, Connected: true, Unread: true})))
+	told := b.one(b.away("a", "found status 401"), false, fires)
+	if told.ID != a.ID || !strings.Contains(told.Message, "401") {
+		t.Errorf("%+v: want the same alert with the new reason", told)
+	}
+	b.none(b.tick(time.Hour))
+	if end := b.one(b.back("a"), false, resolved); end.ID != a.ID {
 		t.Errorf("%+v", end)
 	}
 }

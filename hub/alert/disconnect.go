@@ -16,12 +16,16 @@ type Status struct {
 	// At is the time by the hub's clock.
 	At        time.Time
 	Connected bool
+	// Unread says that its agent is connected and no reading has come yet: that
+	// ends no alert, and begins none.
+	Unread bool
 	// Reason says in words why it is not; "" means that its agent is gone.
 	Reason string
 }
 
 // Status takes a change of an instance's connection; the same again changes
-// nothing. Being away makes an alert only in a later Tick.
+// nothing. Being away makes an alert only in a later Tick; another reason for it
+// is told at once where there is one.
 func (e *Engine) Status(s Status) []Event {
 	in := e.instance(s.Service, s.Instance)
 	if !s.Connected {
@@ -32,7 +36,11 @@ func (e *Engine) Status(s Status) []Event {
 			in.awaySince = s.At
 			e.away[in] = struct{}{}
 		}
+		same := in.reason == s.Reason
 		in.connected, in.reason = false, s.Reason
+		if o := in.service.disconnect(); o != nil && !same && o.members[in.name] != nil && !o.members[in.name].recovered {
+			return e.describe(o, s.At, true)
+		}
 		return nil
 	}
 	if !in.connected {
@@ -41,7 +49,7 @@ func (e *Engine) Status(s Status) []Event {
 	in.connected, in.reason, in.excused = true, "", false
 	delete(e.away, in)
 	o := in.service.disconnect()
-	if o == nil {
+	if o == nil || s.Unread {
 		return nil
 	}
 	m := o.members[in.name]
