@@ -111,8 +111,12 @@ testdata/discovery.yaml:7: discovery[2].timeout: is 1ms: want 100ms to 5m`,
 	"two.yaml":       `testdata/two.yaml:2: a second document begins here: one file holds one configuration`,
 	"list.yaml":      `testdata/list.yaml:1: found a list: want keys with values`,
 	"listen.yaml":    `testdata/listen.yaml:1: listen: found "4001": want host:port such as 127.0.0.1:4001, or empty for none`,
-	"tls.yaml":       `testdata/tls.yaml:2: uplink.certFile: uplink.keyFile: want both or neither`,
-	"name.yaml":      `testdata/name.yaml:2: targets[0]: service "shop\nfront": want 1 to 200 characters, none of them control characters`,
+	"tls.yaml":       `testdata/tls.yaml:2: uplink.certFile: it goes with uplink.keyFile: want both or neither`,
+	"secret.yaml":    `testdata/secret.yaml:1: dashboardUrl: found "wss://u:xxxxx@hub": a secret in a URL ends in logs: put the token in a file, uplink.tokenFile`,
+	"urls.yaml":      `testdata/urls.yaml:2: uplink.urls: "hub:1": want a URL that begins with ws:// or wss://, as ws://localhost:4000`,
+	"both.yaml": `testdata/both.yaml:2: targets[0]: username and bearerTokenFile are both set: want one
+testdata/both.yaml:4: discovery[0]: files and dns are both empty: want one of them`,
+	"name.yaml": `testdata/name.yaml:2: targets[0]: service "shop\nfront": want 1 to 200 characters, none of them control characters`,
 }
 
 func TestEachBadFileIsRefusedInItsOwnWords(t *testing.T) {

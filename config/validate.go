@@ -63,6 +63,10 @@ func (l *loader) hub(address string) bool {
 	u, err := url.Parse(address)
 	ok := err == nil && u.Host != "" && slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme)
 	l.check("dashboardUrl", ok, "found %q: want ws://host:port or wss://host:port, or empty to work without a hub", address)
+	if ok && u.User != nil {
+		ok = false
+		l.check("dashboardUrl", ok, "found %q: a secret in a URL ends in logs: put the token in a file, uplink.tokenFile", u.Redacted())
+	}
 	return ok
 }
 
@@ -121,21 +125,23 @@ func (l *loader) check(key string, ok bool, format string, args ...any) {
 	l.errs = append(l.errs, e)
 }
 
-// room adds what a room says of its part: its message begins with the key.
+// room adds what a room says of its part. Where its message begins with a key,
+// as "timeout is 1ms" and "urls: empty" do, that is the key.
 func (l *loader) room(path string, err error) {
 	if err == nil {
 		return
 	}
 	text := strings.TrimPrefix(err.Error(), path+".")
-	key, rest := text, ""
-	if end := strings.IndexAny(text, " :,"); end >= 0 {
-		key, rest = text[:end], strings.TrimLeft(text[end:], ":, ")
+	key, rest, _ := strings.Cut(text, " ")
+	key, colon := strings.CutSuffix(key, ":")
+	if !colon && !strings.HasPrefix(rest, "is ") && !strings.HasPrefix(rest, "has ") {
+		key, rest = "", text
 	}
 	if what, ok := strings.CutPrefix(text, "target URL "); ok {
 		key, rest = "url", "found "+what
 	}
 	e := &Error{Source: l.source, Key: path, Message: text, Line: l.lines[path]}
-	if line, ok := l.lines[join(path, key)]; ok || key == "url" {
+	if line, ok := l.lines[join(path, key)]; key != "" && (ok || colon || key == "url") {
 		e.Key, e.Message, e.Line = join(path, key), rest, max(line, e.Line)
 	}
 	l.errs = append(l.errs, e)

@@ -57,7 +57,7 @@ func (c Config) Validate() error {
 	}
 	switch {
 	case (c.CertFile == "") != (c.KeyFile == ""):
-		return errors.New("uplink.certFile, uplink.keyFile: want both or neither")
+		return errors.New("uplink.certFile: it goes with uplink.keyFile: want both or neither")
 	case c.BatchReadings < 1 || c.BatchReadings > 10_000:
 		return fmt.Errorf("uplink.batchReadings: %d is not allowed: want 1 to 10000", c.BatchReadings)
 	case c.BatchDelay < time.Millisecond || c.BatchDelay > time.Minute:

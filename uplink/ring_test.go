@@ -90,7 +90,7 @@ func TestValidate(t *testing.T) {
 		`uplink.urls: "localhost:4000": want a URL that begins with ws:// or wss://, as ws://localhost:4000`:          change(func(c *Config) { c.URLs = []string{"localhost:4000"} }),
 		`uplink.urls: "ws:///x" has no host`:                                                                          change(func(c *Config) { c.URLs = []string{"ws:///x"} }),
 		`uplink.urls: "wss://u:xxxxx@hub": a secret in a URL ends in logs: put the token in a file, uplink.tokenFile`: change(func(c *Config) { c.URLs = []string{"wss://u:secret@hub"} }),
-		"uplink.certFile, uplink.keyFile: want both or neither":                                                       change(func(c *Config) { c.KeyFile = "k" }),
+		"uplink.certFile: it goes with uplink.keyFile: want both or neither":                                          change(func(c *Config) { c.KeyFile = "k" }),
 		"uplink.batchReadings: 0 is not allowed: want 1 to 10000":                                                     change(func(c *Config) { c.BatchReadings = 0 }),
 		"uplink.batchDelay: 0s is not allowed: want 1ms to 1m":                                                        change(func(c *Config) { c.BatchDelay = 0 }),
 		"uplink.batchDelay: 2m0s is not allowed: want 1ms to 1m":                                                      change(func(c *Config) { c.BatchDelay = 2 * time.Minute }),
