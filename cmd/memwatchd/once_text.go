@@ -68,7 +68,7 @@ func headline(t *onceTarget) string {
 	case t.Samples == 0:
 		return "COULD NOT BE READ"
 	case !t.Judged():
-		return "TOO LITTLE WAS SEEN TO JUDGE; give --for more time, or --interval less"
+		return "TOO LITTLE WAS SEEN TO JUDGE; give --for more time: every third reading waits for a garbage collection, which a large or idle heap has seldom"
 	}
 	s := strings.ToUpper(string(t.Verdict.State))
 	if t.Outcome == goodExpected || t.Outcome == goodKnown {
