@@ -268,8 +268,9 @@ func TestMarkdownKeepsItsTablesWhole(t *testing.T) {
 
 func TestOnceWritesABaselineOfWhatLeaks(t *testing.T) {
 	t.Parallel()
-	url, file := startLeaky(t, "--intensity", "4", "--simulate-leak", "map"), filepath.Join(t.TempDir(), "leaks.json")
-	status, out, errOut := call(t, "once", "--for", "7s", "--interval", "100ms", "--output", "sarif", "--write-baseline", file, url)
+	ctx, url := enough(t, startLeaky(t, "--intensity", "6", "--simulate-leak", "map"))
+	file := filepath.Join(t.TempDir(), "leaks.json")
+	status, out, errOut := callWith(ctx, nil, "once", "--for", "80s", "--interval", "100ms", "--output", "sarif", "--write-baseline", file, url)
 	if status != exitFailed || !strings.Contains(out, "remember") {
 		t.Fatalf("status %d, want 1:\n%s\n%s", status, out, errOut)
 	}
@@ -282,13 +283,14 @@ func TestOnceWritesABaselineOfWhatLeaks(t *testing.T) {
 
 func TestOnceWithABaselinePassesWhatIsKnown(t *testing.T) {
 	t.Parallel()
-	url, file := startLeaky(t, "--intensity", "4", "--simulate-leak", "map"), filepath.Join(t.TempDir(), "leaks.json")
+	ctx, url := enough(t, startLeaky(t, "--intensity", "6", "--simulate-leak", "map"))
+	file := filepath.Join(t.TempDir(), "leaks.json")
 	const known = `{"version":1,"growth":[{"service":"shop","kind":"heap","function":"main.(*sessionStore).remember",
 		"growthBytesPerSecond":{"estimate":1e9,"low":1e9,"high":1e9}}]}`
 	if err := os.WriteFile(file, []byte(known), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, out, errOut := call(t, "once", "--for", "7s", "--interval", "100ms", "--output", "junit", "--baseline", file, url)
+	status, out, errOut := callWith(ctx, nil, "once", "--for", "80s", "--interval", "100ms", "--output", "junit", "--baseline", file, url)
 	if status != exitOK || !strings.Contains(out, `failures="0"`) || !strings.Contains(out, "in the baseline with") {
 		t.Errorf("status %d, want 0:\n%s\n%s", status, out, errOut)
 	}
