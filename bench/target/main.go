@@ -62,11 +62,15 @@ func main() {
 	})))
 }
 
+// garbage holds the newest of it: what never leaves a stack is not collected.
+var garbage atomic.Pointer[[]byte]
+
 // litter allocates and forgets.
 func litter(mebibytes int) {
 	for range time.Tick(100 * time.Millisecond) {
 		for range mebibytes * 10 {
-			runtime.KeepAlive(make([]byte, 10<<10))
+			b := make([]byte, 10<<10)
+			garbage.Store(&b)
 		}
 	}
 }
