@@ -122,8 +122,8 @@ func (p *process) cpu() (float64, error) {
 		}
 		total += v / 1e6
 	}
-	if total == 0 {
-		return 0, fmt.Errorf("no CPU time of process %d: has it ended?", p.cmd.Process.Pid)
+	if len(tasks) == 0 {
+		return 0, fmt.Errorf("process %d has ended", p.cmd.Process.Pid)
 	}
 	return total, nil
 }

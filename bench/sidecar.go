@@ -128,7 +128,7 @@ func (l *lab) memwatchd(ctx context.Context, hub *process, targets []*process, i
 	}
 	config, err := json.Marshal(map[string]any{ // JSON is YAML too
 		"dashboardUrl": "ws" + hub.url[len("http"):], "checkInterval": interval.String(), "profileShare": 1, "listen": "",
-		"snapshotPath": filepath.Join(dir, "snapshots"), "spool": map[string]string{"dir": filepath.Join(dir, "spool")}, "targets": urls,
+		"snapshotPath": filepath.Join(dir, "snapshots"), "stateDir": filepath.Join(dir, "state"), "spool": map[string]string{"dir": filepath.Join(dir, "spool")}, "targets": urls,
 	})
 	if err != nil {
 		return nil, err
