@@ -127,7 +127,7 @@ func FuzzDetector(f *testing.F) {
 	f.Add([]byte("\x00\x02\xff\xff\xff\xff\xff\xff\xff\x7f\x10\x01\x0a\xc8\x14\xb0"))                             // centuries, then back
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<12 {
-			t.Skip("long enough")
+			return // long enough
 		}
 		same(t, "the same again", play(t, data), play(t, data))
 	})

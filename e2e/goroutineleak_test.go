@@ -1,3 +1,5 @@
+//go:build occasional
+
 package e2e
 
 import (
@@ -11,11 +13,8 @@ import (
 
 // A runtime that knows which goroutines can never run again is asked once, and
 // believed. Such a runtime has its standard library built anew, which takes a
-// minute or two: run it with MEMWATCH_GOROUTINELEAK=1.
+// minute or two, so it is run by name: go test -tags occasional -run GoroutineLeak ./e2e
 func TestARealGoroutineLeakProfileIsProof(t *testing.T) {
-	if os.Getenv("MEMWATCH_GOROUTINELEAK") == "" {
-		t.Skip("set MEMWATCH_GOROUTINELEAK=1: it builds the standard library anew")
-	}
 	build := exec.Command("go", "build", "-o", filepath.Join(binaries, "abandoned"), "./testdata/abandoned")
 	build.Env = append(os.Environ(), "GOEXPERIMENT=goroutineleakprofile")
 	if out, err := build.CombinedOutput(); err != nil {
