@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,10 +15,10 @@ import (
 // browsers watch everything over the hub's live WebSocket. A stalled one
 // connects and never reads.
 type browsers struct {
-	mu      sync.Mutex
-	late    spread // from the time in a reading to its arrival, ms
-	updates int
-	failed  error
+	late lags // from the time in a reading to its arrival
+
+	mu     sync.Mutex
+	failed error
 }
 
 // watch starts so many and returns when they are connected.
@@ -66,12 +67,22 @@ func (b *browsers) count(frame []byte, now memwatch.UnixMilli) {
 	} else {
 		_ = json.Unmarshal(frame, &events[0])
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	for _, e := range events {
 		if e.Type == wire.TypeMetricsUpdate {
-			b.updates++
-			b.late = append(b.late, float64(now-e.Timestamp))
+			b.late.add(time.Duration(now-e.Timestamp)*time.Millisecond, 1)
 		}
 	}
+}
+
+// take is how late readings were since it was last asked, in order.
+func (b *browsers) take() spread { return b.late.take() }
+
+// err is why a browser was cut off.
+func (b *browsers) err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failed != nil {
+		return fmt.Errorf("a browser was cut off: %w", b.failed)
+	}
+	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -129,10 +128,10 @@ func (l *lab) live(ctx context.Context, t *table) error {
 				return err
 			}
 			if stalled > 0 {
-				p99stalled = append(p99stalled, late[len(late)*99/100])
+				p99stalled = append(p99stalled, late.quantile(0.99))
 				continue
 			}
-			p50, p99 = append(p50, late[len(late)/2]), append(p99, late[len(late)*99/100])
+			p50, p99 = append(p50, late.quantile(0.5)), append(p99, late.quantile(0.99))
 		}
 	}
 	t.add("reading → browser, 1,000 instances at 10 s, 100 browsers, p50 ms", p50.say("%.0f"), "≤ 100")
@@ -159,14 +158,12 @@ func (l *lab) lateness(ctx context.Context, stalled int, name string) (spread, e
 	failed := make(chan error, 1)
 	wg.Go(func() { failed <- a.run(ctx, hub.url) })
 	pause(ctx, l.length)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.failed != nil {
-		return nil, fmt.Errorf("a browser was cut off: %w", b.failed)
+	if err := b.err(); err != nil {
+		return nil, err
 	}
-	if len(b.late) == 0 {
+	late := b.take()
+	if len(late) == 0 {
 		return nil, fmt.Errorf("no reading reached a browser in %s", l.length)
 	}
-	slices.Sort(b.late)
-	return b.late, nil
+	return late, nil
 }

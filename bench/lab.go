@@ -22,10 +22,11 @@ type lab struct {
 	dir    string // of the programs and their files
 	pairs  int
 	length time.Duration
+	soak   time.Duration // how long a soak lasts
 	out    io.Writer
 }
 
-func newLab(ctx context.Context, pairs int, length time.Duration, out io.Writer) (*lab, error) {
+func newLab(ctx context.Context, pairs int, length, soak time.Duration, out io.Writer) (*lab, error) {
 	if runtime.GOOS != "linux" {
 		return nil, errors.New("CPU time and memory are read from /proc: run this on Linux")
 	}
@@ -33,7 +34,7 @@ func newLab(ctx context.Context, pairs int, length time.Duration, out io.Writer)
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir, pairs, length, out}
+	l := &lab{dir, pairs, length, soak, out}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/",
 		"./cmd/memwatchd", "./cmd/memwatch-hub", "./bench/target", "./bench/plain")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -47,13 +48,17 @@ func newLab(ctx context.Context, pairs int, length time.Duration, out io.Writer)
 func (l *lab) close() { _ = os.RemoveAll(l.dir) }
 
 // stamp says how a section came about.
-func (l *lab) stamp(name string) string {
+func (l *lab) stamp(r row) string {
 	commit := "unknown"
 	if b, err := exec.Command("git", "describe", "--always", "--dirty").Output(); err == nil {
 		commit = strings.TrimSpace(string(b))
 	}
-	return fmt.Sprintf("`go run ./bench %s`, %s, commit %s, %s, %d cores; medians of %d runs (least–most).",
-		name, time.Now().UTC().Format("2 January 2006"), commit, runtime.Version(), runtime.NumCPU(), l.pairs)
+	figures := fmt.Sprintf("medians of %d runs (least–most)", l.pairs)
+	if r.once != "" {
+		figures = r.once
+	}
+	return fmt.Sprintf("`go run ./bench %s`, %s, commit %s, %s, %d cores; %s.",
+		r.name, time.Now().UTC().Format("2 January 2006"), commit, runtime.Version(), runtime.NumCPU(), figures)
 }
 
 // process is a running program.

@@ -25,13 +25,16 @@ func main() {
 type row struct {
 	name string
 	run  func(ctx context.Context, lab *lab) (*table, error)
+	// once says what the figures are of a row that runs once; "" is medians of pairs.
+	once string
 }
 
 var rows = []row{
-	{"sidecar", sidecar},
-	{"target", target},
-	{"hub", central},
-	{"micro", micro},
+	{"sidecar", sidecar, ""},
+	{"target", target, ""},
+	{"hub", central, ""},
+	{"soak", soak, "one run; medians of its minutes (least–most)"},
+	{"micro", micro, ""},
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -39,6 +42,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	doc := fs.String("doc", "docs/benchmarks.md", "`file` whose tables are to be written; empty writes none")
 	pairs := fs.Int("pairs", 5, "how many times each comparison runs")
 	length := fs.Duration("for", 20*time.Second, "how long one run lasts")
+	soak := fs.Duration("soak", 30*time.Minute, "how long a soak lasts")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -48,7 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return fmt.Errorf("row %q is not known: want %s", name, strings.Join(names(), ", "))
 		}
 	}
-	lab, err := newLab(ctx, *pairs, *length, out)
+	lab, err := newLab(ctx, *pairs, *length, *soak, out)
 	if err != nil {
 		return err
 	}
@@ -61,7 +65,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		text := lab.stamp(r.name) + "\n\n" + t.markdown()
+		text := lab.stamp(r) + "\n\n" + t.markdown()
 		fmt.Fprintln(out, "\n"+text)
 		if *doc == "" {
 			continue

@@ -49,6 +49,14 @@ func (s spread) median() float64 {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
+// quantile is of figures in order; 0 when there are none.
+func (s spread) quantile(q float64) float64 {
+	if len(s) == 0 {
+		return 0
+	}
+	return s[min(int(q*float64(len(s))), len(s)-1)]
+}
+
 // say is the median with the least and the most, as in "1.2 (1.1–1.4)".
 func (s spread) say(format string) string {
 	if len(s) == 0 {
