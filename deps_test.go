@@ -39,6 +39,7 @@ var rooms = []room{
 	{name: "agent/...", may: []string{"discovery", "wire", "scraper/...", "detector", "capture", "spool", "uplink", "recording", "internal/version", "internal/durable"}},
 	{name: "config", may: []string{"discovery", "agent", "scraper/...", "detector", "capture", "spool", "uplink"}},
 	{name: "hub/ingest", may: []string{"wire", "internal/ws"}},
+	{name: "hub/store"},
 	{name: "hub/store/...", may: []string{"hub/store/..."}},
 	{name: "hub/blob/...", may: []string{"hub/blob/...", "internal/durable"}},
 	{name: "hub/alert"},

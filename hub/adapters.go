@@ -18,7 +18,7 @@ import (
 
 // past is the store and the blobs as the API sees them.
 type past struct {
-	store *store.Store
+	store store.Store
 	blobs blob.Store
 }
 

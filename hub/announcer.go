@@ -18,7 +18,7 @@ import (
 // and is tried again; of each alert the newest form alone waits, with the log of
 // how it came to it.
 type announcer struct {
-	store  *store.Store
+	store  store.Store
 	fleet  *fleet
 	feed   *live.Feed
 	desk   *notify.Desk
@@ -37,7 +37,7 @@ type unsaved struct {
 	tried bool
 }
 
-func newAnnouncer(e *alert.Engine, s *store.Store, f *fleet, feed *live.Feed, desk *notify.Desk, logger *slog.Logger, reg prometheus.Registerer) *announcer {
+func newAnnouncer(e *alert.Engine, s store.Store, f *fleet, feed *live.Feed, desk *notify.Desk, logger *slog.Logger, reg prometheus.Registerer) *announcer {
 	a := &announcer{store: s, fleet: f, feed: feed, desk: desk, logger: logger, engine: e, failed: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "memwatch_hub_alert_save_failures_total", Help: "Times that an alert could not be saved; it is tried again.",
 	})}

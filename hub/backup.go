@@ -12,6 +12,7 @@ import (
 	"github.com/zupee/memwatch/hub/auth"
 	"github.com/zupee/memwatch/hub/blob"
 	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/hub/store/sqlite"
 	"github.com/zupee/memwatch/internal/durable"
 )
 
@@ -54,7 +55,7 @@ type backup struct {
 
 func copyData(ctx context.Context, data, dir string) (b backup, err error) {
 	path := filepath.Join(dir, databaseFile)
-	db, err := store.Backup(ctx, filepath.Join(data, databaseFile), path)
+	db, err := sqlite.Backup(ctx, filepath.Join(data, databaseFile), path)
 	if err != nil {
 		return b, err
 	}
@@ -92,7 +93,7 @@ func copyData(ctx context.Context, data, dir string) (b backup, err error) {
 	return b, err
 }
 
-func allCaptures(ctx context.Context, db *store.Store) (all []memwatch.Capture, err error) {
+func allCaptures(ctx context.Context, db store.Store) (all []memwatch.Capture, err error) {
 	for before := ""; ; before = all[len(all)-1].ID {
 		page, _, err := db.Captures(ctx, store.CaptureQuery{Limit: 1000, Before: before})
 		if err != nil || len(page) == 0 {

@@ -30,7 +30,7 @@ type hub struct {
 	logger  *slog.Logger
 	started time.Time
 
-	store  *store.Store
+	store  store.Store
 	blobs  blob.Store
 	fleet  *fleet
 	alerts *announcer
@@ -61,12 +61,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, store.Config{
-		Path: filepath.Join(cfg.Data, databaseFile), Logger: logger.With("room", "store"),
-		KeepReadings: cfg.Retention.Readings, KeepMinutes: cfg.Retention.Minutes, KeepTenMinutes: cfg.Retention.TenMinutes,
-		KeepAlerts: cfg.Retention.Alerts, KeepCaptures: cfg.Retention.Profiles,
-		MaxCaptures: cfg.Retention.MaxProfiles, MaxCaptureBytes: cfg.Retention.MaxProfileBytes,
-	})
+	db, err := openStore(ctx, cfg, logger.With("room", "store"))
 	if err != nil {
 		return nil, err
 	}

@@ -1,29 +1,13 @@
-// Package store keeps what the hub must not forget in one embedded SQLite
-// database: readings, instances with their last verdict, alerts, and the
+// Package store says what the hub must not forget and how it is asked for:
+// readings, instances with their last verdict, alerts with their logs, and the
 // descriptions of captures (their bytes lie in package blob). Values of the
-// vocabulary come in and go out; it decides nothing about them.
+// vocabulary come in and go out; a store decides nothing about them.
 //
-// # Readings
+// Two places keep them: package sqlite in one embedded file, for one hub;
+// package postgres in a PostgreSQL database, for any number of hubs at once,
+// which then is Shared too. Both pass the suite in package storetest.
 //
-// Rows in a table would cost a dirty page for each instance and tick. Instead a
-// commit appends all its readings as one row to a journal, and keeps them in
-// memory as the instance's open chunk. When about 120 are together they are
-// sealed: written once, as columns (package chunk), and the journal's rows are
-// deleted from its beginning as soon as no open chunk needs them. At start the
-// open chunks are rebuilt from the journal. A reading is known by service,
-// instance and millisecond, so that one sent twice is stored once, however late.
-// A late reading simply lands in the chunk that is open when it comes.
-//
-// # Writing
-//
-// One goroutine writes. What many callers ask for at the same time goes into one
-// transaction; each call returns when its part is durable (or refused), so that
-// a caller that waits is also the back-pressure. When one part fails, the others
-// are tried again without it.
-//
-// # Growing old
-//
-// Prune rolls old chunks up: of each minute, later of each ten minutes, the readings
-// with the least and the greatest main value stay, as chunks of the same form. A
-// query need not know; only a reading's neighbours are fewer.
+// Which readings stay when not all can, in an answer or as they grow old, is the
+// same for both and is told here (Thinner, Coarsen); how readings become few
+// bytes is package chunk.
 package store

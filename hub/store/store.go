@@ -2,22 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // registers the driver
-
 	"github.com/zupee/memwatch"
-	"github.com/zupee/memwatch/hub/store/chunk"
 )
 
 // Errors that callers branch on.
@@ -26,236 +14,118 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
-	// ErrFull: the disk, or Config.MaxBytes, is used up. Reading and Prune still work.
+	// ErrFull: the disk, or the bound on the database, is used up. Reading and
+	// Prune still work.
 	ErrFull = errors.New("database is full: free disk space or shorten the retention")
 	// ErrNewer: the database was written by a newer hub.
 	ErrNewer = errors.New("database is newer than this program")
 	// ErrCorrupt: the database is damaged, or is none.
 	ErrCorrupt = errors.New("database is damaged")
-	// ErrLocked: another process has the database open.
+	// ErrLocked: another process has the database open, and only one may.
 	ErrLocked = errors.New("database is in use by another process")
+	// ErrUnavailable: the database's server cannot be reached, or does not take
+	// writes now. The same call may succeed later.
+	ErrUnavailable = errors.New("database cannot be reached")
 )
 
-// Config says where the database lies and how long things are kept. Zero values
-// mean the defaults.
-type Config struct {
-	// Path is the database file. Its folder is made if need be.
-	Path string
-	// KeepReadings is how long readings are kept as they came in; 48 h. After that
-	// two of each minute are, for KeepMinutes since they came; 14 days. Then two of
-	// each ten minutes, for KeepTenMinutes; 180 days.
-	KeepReadings, KeepMinutes, KeepTenMinutes time.Duration
-	// KeepAlerts is how long alerts are kept after they resolved; 180 days.
-	KeepAlerts time.Duration
-	// KeepCaptures is how long captures are kept that no open alert needs; 30 days.
-	KeepCaptures time.Duration
-	// MaxCaptures and MaxCaptureBytes bound the captures kept, open alerts' own
-	// not counted; 10,000 and 20 GiB.
-	MaxCaptures     int
-	MaxCaptureBytes int64
-	// MaxBytes bounds the database file; 0 is no bound but the disk's.
-	MaxBytes int64
-	// ChunkReadings is how many readings a chunk gathers; 120, at most 2,048.
-	ChunkReadings int
-	// CommitEvery is the least time between the beginnings of two commits, so
-	// that many small calls share one; 10 ms. A call after a pause does not wait.
-	CommitEvery time.Duration
-	// Logger gets what no caller can be told; nil is silence.
-	Logger *slog.Logger
+// Store is a database of a hub. All methods are safe for concurrent use. A method
+// that writes returns when what it wrote is durable.
+type Store interface {
+	Readings
+	Instances
+	Alerts
+	Captures
+
+	// Prune makes coarser, then removes, what is older than the retention as of
+	// now; captures are PruneCaptures' part. It is to be called every few minutes,
+	// and gives way to other writers in between; when it fails midway, what it
+	// removed stays removed and is told.
+	Prune(ctx context.Context, now time.Time) (Pruned, error)
+	// Ready reports whether the database can be read.
+	Ready(ctx context.Context) error
+	// Stats answers the store's own numbers.
+	Stats(ctx context.Context) (Stats, error)
+	// Close finishes the writes under way, refuses new ones with ErrClosed, and
+	// closes the database.
+	Close() error
 }
 
-func (c Config) withDefaults() Config {
-	defaultTo(&c.KeepReadings, 48*time.Hour)
-	defaultTo(&c.KeepMinutes, max(14*24*time.Hour, c.KeepReadings))
-	defaultTo(&c.KeepTenMinutes, max(180*24*time.Hour, c.KeepMinutes))
-	defaultTo(&c.KeepAlerts, 180*24*time.Hour)
-	defaultTo(&c.KeepCaptures, 30*24*time.Hour)
-	defaultTo(&c.MaxCaptures, 10_000)
-	defaultTo(&c.MaxCaptureBytes, 20<<30)
-	defaultTo(&c.ChunkReadings, 120)
-	defaultTo(&c.CommitEvery, 10*time.Millisecond)
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return c
+// Readings are kept by service, instance and millisecond.
+type Readings interface {
+	// Append stores readings and returns when they are durable. A reading that is
+	// there already (same service, instance and millisecond) changes nothing.
+	// Instances that are not known yet become known. When it fails it may have
+	// stored them or not: the same readings may be sent again.
+	Append(ctx context.Context, readings []Reading) (AppendResult, error)
+	// Readings answers a query: one series for each instance that has readings in
+	// the range, by name, and how many readings the range holds in all. Where there
+	// are more than MaxPoints they are thinned (Thinner). Memory is bounded by the
+	// answer, not by the range. The error is ErrNotFound when the service or
+	// instance is unknown.
+	Readings(ctx context.Context, q Query) (series []Series, total int, err error)
 }
 
-func defaultTo[T comparable](p *T, v T) {
-	var zero T
-	if *p == zero {
-		*p = v
-	}
+// Instances are the replicas of services, and what was said of them last.
+type Instances interface {
+	// UpsertInstance makes an instance known or brings it up to date: FirstSeen
+	// only moves back, LastSeen only on; nil labels and an empty agent change nothing.
+	UpsertInstance(ctx context.Context, in Instance) error
+	// SaveVerdict keeps an instance's verdict as of a time, unless a newer one is there.
+	SaveVerdict(ctx context.Context, service, instance string, at time.Time, v *memwatch.Verdict) error
+	// Instances answers all known instances, by service and name, each with its
+	// newest reading and last verdict: what a hub needs to go on after a restart.
+	Instances(ctx context.Context) ([]InstanceState, error)
 }
 
-// Validate says what is wrong with the configuration, naming field, value and
-// what is allowed.
-func (c Config) Validate() error {
-	if c.Path == "" {
-		return errors.New("store: Path is empty: want the database's file")
-	}
-	if c.ChunkReadings < 0 || c.ChunkReadings > chunk.MaxReadings/2 {
-		return fmt.Errorf("store: ChunkReadings is %d: want 1 to %d", c.ChunkReadings, chunk.MaxReadings/2)
-	}
-	for name, v := range map[string]int64{
-		"KeepReadings": int64(c.KeepReadings), "KeepMinutes": int64(c.KeepMinutes), "KeepTenMinutes": int64(c.KeepTenMinutes),
-		"KeepAlerts": int64(c.KeepAlerts), "KeepCaptures": int64(c.KeepCaptures),
-		"MaxCaptures": int64(c.MaxCaptures), "MaxCaptureBytes": c.MaxCaptureBytes, "MaxBytes": c.MaxBytes, "CommitEvery": int64(c.CommitEvery),
-	} {
-		if v < 0 {
-			return fmt.Errorf("store: %s is %d: want 0 (the default) or more", name, v)
-		}
-	}
-	return nil
+// Alerts are kept under their ids, with a log and how far each channel was told.
+type Alerts interface {
+	// SaveAlert keeps an alert under its id, in place of what was there, and adds
+	// what happened to its log; lines that are there already change nothing. created
+	// says that no such alert was there: a resend is told from an event by it.
+	// Deliveries are kept by SaveDelivery alone.
+	SaveAlert(ctx context.Context, a memwatch.Alert, log ...memwatch.Transition) (created bool, err error)
+	// Alert answers one alert; the error is ErrNotFound when there is none.
+	Alert(ctx context.Context, id string) (memwatch.Alert, error)
+	// Alerts answers the newest alerts first, and how many the query chooses in all
+	// (Limit and Before aside). The error is ErrNotFound when Before is unknown.
+	Alerts(ctx context.Context, q AlertQuery) (alerts []memwatch.Alert, total int, err error)
+	// OpenAlerts answers every alert that is not resolved, oldest first.
+	OpenAlerts(ctx context.Context) ([]memwatch.Alert, error)
+	// HeldAlerts answers the newest alert of each leak, where it is resolved and
+	// decisions about it still hold after that time; oldest first.
+	HeldAlerts(ctx context.Context, after time.Time) ([]memwatch.Alert, error)
+	// AlertCounts counts the alerts of each service.
+	AlertCounts(ctx context.Context) (map[string]AlertCount, error)
+	// AlertLog answers what happened to an alert, oldest first, at most the newest
+	// 1,000 lines; nothing when there is no such alert.
+	AlertLog(ctx context.Context, id string) ([]memwatch.Transition, error)
+	// SaveDelivery keeps how far a channel has been told of an alert, and adds what
+	// happened to the alert's log. An alert that is no longer kept needs neither.
+	SaveDelivery(ctx context.Context, alert string, d memwatch.Delivery, log ...memwatch.Transition) error
+	// Undelivered answers the alerts of which a channel may still have to be told:
+	// those that fire, and those that a channel believes to fire. Oldest first.
+	Undelivered(ctx context.Context) ([]memwatch.Alert, error)
 }
 
-// Store is the database. All methods are safe for concurrent use.
-type Store struct {
-	cfg  Config
-	log  *slog.Logger
-	lock io.Closer
-	// write has one connection, used by the writing goroutine alone once the
-	// store is open; read has several that cannot write.
-	write, read *sql.DB
-	dict        *chunk.Dictionary
-
-	jobs chan *job     // to the writing goroutine
-	quit chan struct{} // closed by Close
-	done chan struct{} // closed when the writing goroutine has ended
-
-	// mu guards the map and what its series hold. The writing goroutine alone
-	// changes them, so it reads without the lock.
-	mu     sync.RWMutex
-	series map[target]*series
-
-	w writer
-
-	closeOnce sync.Once
-	closeErr  error
-
-	stored, duplicates, late, commits, damaged atomic.Int64
-}
-
-// target is what an instance is known by.
-type target struct{ service, instance string }
-
-// Open opens the database, making it if there is none, brings its form up to
-// date, checks it and rebuilds the open chunks. ctx bounds the opening alone.
-// The error is ErrNewer, ErrCorrupt or ErrLocked where that is the reason.
-func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	cfg = cfg.withDefaults()
-	s := &Store{
-		cfg: cfg, log: cfg.Logger,
-		jobs: make(chan *job, maxJobs), quit: make(chan struct{}), done: make(chan struct{}),
-		series: map[target]*series{},
-	}
-	defer func() {
-		if err != nil {
-			_ = s.closeFiles()
-			err = fmt.Errorf("open database %s: %w", cfg.Path, explain(err))
-		}
-	}()
-	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o750); err != nil {
-		return nil, err
-	}
-	if s.lock, err = lockFile(cfg.Path + ".lock"); err != nil {
-		return nil, err
-	}
-	if s.write, err = connect(cfg, 1, "_txlock=immediate"); err != nil {
-		return nil, err
-	}
-	if err := migrate(ctx, s.write); err != nil {
-		return nil, err
-	}
-	if err := s.check(ctx); err != nil {
-		return nil, err
-	}
-	if s.read, err = connect(cfg, readers, "_pragma=query_only(1)"); err != nil {
-		return nil, err
-	}
-	if err := s.loadDictionary(ctx); err != nil {
-		return nil, fmt.Errorf("signal names: %w", err)
-	}
-	if err := s.recover(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.w.prepare(ctx, s.write); err != nil {
-		return nil, err
-	}
-	go s.run() //nolint:gosec,contextcheck // it outlives ctx, which bounds the opening alone
-	return s, nil
-}
-
-// readers is how many queries run at the same time.
-const readers = 4
-
-func connect(cfg Config, conns int, option string) (*sql.DB, error) {
-	dsn := "file:" + (&url.URL{Path: cfg.Path}).EscapedPath() + "?" + option +
-		// busy_timeout first: the other pragmas may need it.
-		"&_pragma=busy_timeout(10000)" +
-		"&_pragma=page_size(4096)" +
-		"&_pragma=journal_mode(wal)" +
-		// FULL: a commit is on the disk when it returns, also when the power goes.
-		"&_pragma=synchronous(full)" +
-		"&_pragma=foreign_keys(1)" +
-		"&_pragma=wal_autocheckpoint(4000)" +
-		"&_pragma=journal_size_limit(67108864)" +
-		"&_pragma=cache_size(-8192)" +
-		"&_pragma=temp_store(memory)"
-	if cfg.MaxBytes > 0 {
-		dsn += fmt.Sprintf("&_pragma=max_page_count(%d)", max(1, cfg.MaxBytes/4096))
-	}
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	return db, nil
-}
-
-// Close finishes the writes under way, refuses new ones with ErrClosed, and
-// closes the database.
-func (s *Store) Close() error {
-	s.closeOnce.Do(func() {
-		close(s.quit)
-		<-s.done
-		s.closeErr = s.closeFiles()
-	})
-	return s.closeErr
-}
-
-func (s *Store) closeFiles() error {
-	var errs []error
-	// Readers first: the last connection to close tidies the WAL away, and must
-	// be one that can write.
-	for _, db := range []*sql.DB{s.read, s.write} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("close database %s: %w", s.cfg.Path, err)
-	}
-	return nil
-}
-
-// Reading is one reading of one instance.
-type Reading struct {
-	Service, Instance string
-	// Sample must have a time; of it, milliseconds are kept.
-	Sample memwatch.Sample
-}
-
-// AppendResult says what became of readings.
-type AppendResult struct {
-	// Stored are new, Duplicates were there already and changed nothing.
-	Stored, Duplicates int
-	// Late, a part of Stored, are older than another reading of their instance.
-	Late int
+// Captures are descriptions of profiles, whose bytes go by their SHA-256.
+type Captures interface {
+	// SaveCapture keeps the description of a capture under its id, in place of what
+	// was there; created says that nothing was.
+	SaveCapture(ctx context.Context, c memwatch.Capture) (created bool, err error)
+	// Capture answers one capture; the error is ErrNotFound when there is none.
+	Capture(ctx context.Context, id string) (memwatch.Capture, error)
+	// Captures answers the newest captures first, and how many the query chooses in
+	// all (Limit and Before aside). The error is ErrNotFound when Before is unknown.
+	Captures(ctx context.Context, q CaptureQuery) (captures []memwatch.Capture, total int, err error)
+	// Blobs answers the SHA-256s that captures name.
+	Blobs(ctx context.Context) (map[string]bool, error)
+	// DeleteCapture removes a capture's description. orphan is the SHA-256 of its
+	// bytes when no other capture has the same, else "". The error is ErrNotFound
+	// when there is none.
+	DeleteCapture(ctx context.Context, id string) (orphan string, err error)
+	// PruneCaptures deletes captures beyond age, number or bytes, oldest first;
+	// those of open alerts stay. blobs are the SHA-256s that no capture has any
+	// more: their bytes can go. What it removed before it failed stays removed and
+	// is told.
+	PruneCaptures(ctx context.Context, now time.Time) (removed int, blobs []string, err error)
 }

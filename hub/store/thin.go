@@ -2,6 +2,7 @@ package store
 
 import (
 	"slices"
+	"time"
 
 	"github.com/zupee/memwatch"
 )
@@ -17,13 +18,17 @@ func MainValue(s *memwatch.Sample) float64 {
 	return 0
 }
 
-// thinner gathers the readings of one instance within from…to, in any order.
-// As long as there are no more than points it keeps all of them, after that two
-// for each of points/2 - 1 spans, and the first and last.
-type thinner struct {
-	from, to int64
+// Thinner gathers the readings of one instance within a range, in any order. As
+// long as there are no more than points it keeps all of them. After that it cuts the
+// range into points/2 - 1 equal spans and keeps of each the readings with the least
+// and the greatest main value, and the first and last of all: no peak is lost, and
+// every reading is a real one.
+type Thinner struct {
+	// From and To bound the range in milliseconds, both included.
+	From, To int64
 	points   int
-	total    int
+	// Total is how many readings within the range came.
+	Total int
 
 	// low and high are the ends of what can come, once extended.
 	low, high int64
@@ -32,8 +37,11 @@ type thinner struct {
 	all         []memwatch.Sample
 	spans       []span
 	first, last memwatch.Sample
+}
 
-	scratch []memwatch.Sample
+// NewThinner makes one for at least 4 points.
+func NewThinner(from, to int64, points int) *Thinner {
+	return &Thinner{From: from, To: to, points: points}
 }
 
 // span keeps the readings with the least and the greatest main value.
@@ -42,10 +50,10 @@ type span struct {
 	min, max memwatch.Sample
 }
 
-// extend says that up to count readings between first and last are to come. It
+// Extend says that up to count readings between first and last are to come. It
 // must be called before they do.
-func (th *thinner) extend(first, last int64, count int) {
-	first, last = max(first, th.from), min(last, th.to)
+func (th *Thinner) Extend(first, last int64, count int) {
+	first, last = max(first, th.From), min(last, th.To)
 	if th.expected == 0 {
 		th.low, th.high = first, last
 	}
@@ -53,20 +61,21 @@ func (th *thinner) extend(first, last int64, count int) {
 	th.expected += count
 }
 
-func (th *thinner) add(readings []memwatch.Sample) {
+// Add takes readings in; those outside of the range are passed over.
+func (th *Thinner) Add(readings []memwatch.Sample) {
 	for i := range readings {
 		r := &readings[i]
 		ms := r.Time.UnixMilli()
-		if ms < th.from || ms > th.to {
+		if ms < th.From || ms > th.To {
 			continue
 		}
-		if th.total == 0 || r.Time.Before(th.first.Time) {
+		if th.Total == 0 || r.Time.Before(th.first.Time) {
 			th.first = *r
 		}
-		if th.total == 0 || r.Time.After(th.last.Time) {
+		if th.Total == 0 || r.Time.After(th.last.Time) {
 			th.last = *r
 		}
-		th.total++
+		th.Total++
 		if th.spans != nil {
 			th.thin(r, ms)
 			continue
@@ -85,7 +94,7 @@ func (th *thinner) add(readings []memwatch.Sample) {
 }
 
 // thin puts a reading into its span.
-func (th *thinner) thin(r *memwatch.Sample, ms int64) {
+func (th *Thinner) thin(r *memwatch.Sample, ms int64) {
 	// In floating point: the product would overflow for an open range.
 	i := int(float64(ms-th.low) / (float64(th.high-th.low) + 1) * float64(len(th.spans)))
 	sp := &th.spans[min(max(i, 0), len(th.spans)-1)]
@@ -102,8 +111,8 @@ func (th *thinner) thin(r *memwatch.Sample, ms int64) {
 	}
 }
 
-// readings is the answer, oldest first.
-func (th *thinner) readings() []memwatch.Sample {
+// Readings is the answer, oldest first.
+func (th *Thinner) Readings() []memwatch.Sample {
 	out := th.all
 	if th.spans != nil {
 		out = append(make([]memwatch.Sample, 0, th.points), th.first, th.last)
@@ -118,4 +127,30 @@ func (th *thinner) readings() []memwatch.Sample {
 		slices.SortFunc(out, byTime)
 	}
 	return slices.CompactFunc(out, func(a, b memwatch.Sample) bool { return a.Time.Equal(b.Time) })
+}
+
+// Coarsen keeps of each step the readings with the least and the greatest main
+// value. The readings must be in order; it overwrites them.
+func Coarsen(readings []memwatch.Sample, step time.Duration) []memwatch.Sample {
+	kept := readings[:0]
+	for i := 0; i < len(readings); {
+		at := readings[i].Time.Truncate(step)
+		low, high := i, i
+		end := i + 1
+		for ; end < len(readings) && readings[end].Time.Truncate(step).Equal(at); end++ {
+			if MainValue(&readings[end]) < MainValue(&readings[low]) {
+				low = end
+			}
+			if MainValue(&readings[end]) > MainValue(&readings[high]) {
+				high = end
+			}
+		}
+		first, second := readings[min(low, high)], readings[max(low, high)]
+		kept = append(kept, first)
+		if low != high {
+			kept = append(kept, second)
+		}
+		i = end
+	}
+	return kept
 }

@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"strings"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store"
 )
 
-// SaveCapture keeps the description of a capture under its id, in place of what
-// was there; created says that nothing was.
+// SaveCapture implements store.Captures.
 func (s *Store) SaveCapture(ctx context.Context, c memwatch.Capture) (created bool, err error) {
 	body, err := json.Marshal(c)
 	if err != nil {
@@ -36,46 +36,32 @@ func (s *Store) SaveCapture(ctx context.Context, c memwatch.Capture) (created bo
 	return created && err == nil, err
 }
 
-// CaptureQuery chooses captures; empty fields choose all.
-type CaptureQuery struct {
-	Service, Instance string
-	Kind              memwatch.ProfileKind
-	Role              memwatch.Role
-	// IDs chooses by id, at most 1,000; nil chooses all. An alert's profiles are such.
-	IDs []string
-	// Limit is the most to answer: 100 when 0, never more than 1,000.
-	Limit int
-	// Before goes on after an earlier answer: the id of its last capture.
-	Before string
-}
-
-// Captures answers the newest captures first, and how many the query chooses in
-// all (Limit and Before aside). The error is ErrNotFound when Before is unknown.
-func (s *Store) Captures(ctx context.Context, q CaptureQuery) (captures []memwatch.Capture, total int, err error) {
+// Captures implements store.Captures.
+func (s *Store) Captures(ctx context.Context, q store.CaptureQuery) (captures []memwatch.Capture, total int, err error) {
 	var w where
 	w.equal("service", q.Service)
 	w.equal("instance", q.Instance)
 	w.equal("kind", string(q.Kind))
 	w.equal("role", string(q.Role))
 	if q.IDs != nil {
-		ids := q.IDs[:min(len(q.IDs), maxLimit)]
+		ids := q.IDs[:min(len(q.IDs), store.MaxLimit)]
 		args := make([]any, len(ids))
 		for i, id := range ids {
 			args[i] = id
 		}
 		w.add("id IN ("+strings.TrimSuffix(strings.Repeat("?,", len(ids)), ",")+")", args...)
 	}
-	total, err = page(ctx, s.read, "captures", &w, q.Before, limit(q.Limit), &captures)
+	total, err = page(ctx, s.read, "captures", &w, q.Before, store.Limit(q.Limit), &captures)
 	return captures, total, err
 }
 
-// Capture answers one capture; the error is ErrNotFound when there is none.
+// Capture implements store.Captures.
 func (s *Store) Capture(ctx context.Context, id string) (c memwatch.Capture, err error) {
 	err = one(ctx, s.read, "captures", id, &c)
 	return c, err
 }
 
-// Blobs answers the SHA-256s that captures name.
+// Blobs implements store.Captures.
 func (s *Store) Blobs(ctx context.Context) (map[string]bool, error) {
 	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT sha256 FROM captures")
 	if err != nil {
@@ -93,9 +79,7 @@ func (s *Store) Blobs(ctx context.Context) (map[string]bool, error) {
 	return named, rows.Err()
 }
 
-// DeleteCapture removes a capture's description. orphan is the SHA-256 of its
-// bytes when no other capture has the same, else "". The error is ErrNotFound
-// when there is none.
+// DeleteCapture implements store.Captures.
 func (s *Store) DeleteCapture(ctx context.Context, id string) (orphan string, err error) {
 	err = s.do(ctx, 1, func(ctx context.Context, t *txn) error {
 		orphan, err = t.deleteCapture(ctx, id)
@@ -107,7 +91,7 @@ func (s *Store) DeleteCapture(ctx context.Context, id string) (orphan string, er
 func (t *txn) deleteCapture(ctx context.Context, id string) (orphan string, err error) {
 	err = t.tx.QueryRowContext(ctx, "DELETE FROM captures WHERE id = ? RETURNING sha256", id).Scan(&orphan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("capture %.80q: %w", id, ErrNotFound)
+		return "", fmt.Errorf("capture %.80q: %w", id, store.ErrNotFound)
 	} else if err != nil {
 		return "", fmt.Errorf("delete capture %s: %w", id, err)
 	}

@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -9,32 +9,11 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store"
 )
 
-// Instance is one replica of a service, as the hub knows it.
-type Instance struct {
-	Service, Instance string
-	Labels            map[string]string
-	// Agent is the version of the memwatchd that watches it; "" for version 0.
-	Agent string
-	// FirstSeen and LastSeen are by the hub's clock; where nothing said so, and
-	// where they are later, the times of the first and newest reading.
-	FirstSeen, LastSeen time.Time
-}
-
-// InstanceState is an instance with the newest that was said of it.
-type InstanceState struct {
-	Instance
-	// Last is its newest reading; nil when none is kept.
-	Last *memwatch.Sample
-	// Verdict is its last one, said at VerdictAt; nil when there was none.
-	Verdict   *memwatch.Verdict
-	VerdictAt time.Time
-}
-
-// UpsertInstance makes an instance known or brings it up to date: FirstSeen only
-// moves back, LastSeen only on; nil labels and an empty agent change nothing.
-func (s *Store) UpsertInstance(ctx context.Context, in Instance) error {
+// UpsertInstance implements store.Instances.
+func (s *Store) UpsertInstance(ctx context.Context, in store.Instance) error {
 	var labels []byte
 	if in.Labels != nil {
 		var err error
@@ -68,8 +47,7 @@ func nullable(b []byte) any {
 	return string(b)
 }
 
-// SaveVerdict keeps the newest verdict on an instance, said at a reading of that
-// time. An older one than is kept changes nothing.
+// SaveVerdict implements store.Instances.
 func (s *Store) SaveVerdict(ctx context.Context, service, instance string, at time.Time, v *memwatch.Verdict) error {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -89,16 +67,15 @@ func (s *Store) SaveVerdict(ctx context.Context, service, instance string, at ti
 	})
 }
 
-// Instances answers all known instances, by service and name, each with its
-// newest reading and last verdict: what the hub needs to go on after a restart.
-func (s *Store) Instances(ctx context.Context) ([]InstanceState, error) {
+// Instances implements store.Instances.
+func (s *Store) Instances(ctx context.Context) ([]store.InstanceState, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT i.service, i.instance, i.labels, i.agent, i.first_seen, i.last_seen, v.at, v.body
 		FROM instances i LEFT JOIN verdicts v ON v.instance = i.id ORDER BY i.service, i.instance`)
 	if err != nil {
 		return nil, fmt.Errorf("list instances: %w", explain(err))
 	}
 	defer func() { _ = rows.Close() }()
-	var out []InstanceState
+	var out []store.InstanceState
 	for rows.Next() {
 		st, err := scanInstance(rows)
 		if err != nil {
@@ -117,8 +94,8 @@ func (s *Store) Instances(ctx context.Context) ([]InstanceState, error) {
 	return out, nil
 }
 
-func scanInstance(rows *sql.Rows) (InstanceState, error) {
-	var st InstanceState
+func scanInstance(rows *sql.Rows) (store.InstanceState, error) {
+	var st store.InstanceState
 	var labels string
 	var first, last int64
 	var at sql.NullInt64
@@ -141,7 +118,7 @@ func scanInstance(rows *sql.Rows) (InstanceState, error) {
 
 // fillLast finds an instance's newest reading: in the open chunk, or in the
 // newest chunk.
-func (s *Store) fillLast(ctx context.Context, st *InstanceState) error {
+func (s *Store) fillLast(ctx context.Context, st *store.InstanceState) error {
 	views := s.views(st.Service, st.Instance.Instance)
 	if len(views) == 0 {
 		return nil // forgotten meanwhile

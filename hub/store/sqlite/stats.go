@@ -1,29 +1,14 @@
-package store
+package sqlite
 
 import (
 	"context"
 	"fmt"
 	"os"
+
+	"github.com/zupee/memwatch/hub/store"
 )
 
-// Stats are the store's own numbers.
-type Stats struct {
-	// Stored, Duplicates and Late count readings since the store was opened,
-	// Commits its transactions, Damaged the times a chunk could not be read.
-	Stored, Duplicates, Late, Commits, Damaged int64
-	// Waiting is how many calls wait for the writing goroutine now.
-	Waiting int
-
-	Instances int
-
-	Alerts, OpenAlerts, CriticalAlerts int // critical: of the open ones
-	Captures                           int
-	CaptureBytes                       int64
-	// DatabaseBytes is the database's size on disk with its write-ahead log.
-	DatabaseBytes int64
-}
-
-// Ready reports whether the database can be read.
+// Ready implements store.Store.
 func (s *Store) Ready(ctx context.Context) error {
 	var one int
 	if err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM instances LIMIT 1)").Scan(&one); err != nil {
@@ -32,10 +17,10 @@ func (s *Store) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Stats gathers them.
-func (s *Store) Stats(ctx context.Context) (Stats, error) {
-	st := Stats{
-		Stored: s.stored.Load(), Duplicates: s.duplicates.Load(), Late: s.late.Load(),
+// Stats implements store.Store.
+func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
+	st := store.Stats{
+		Stored: s.stored.Load(), Duplicates: s.duplicates.Load(),
 		Commits: s.commits.Load(), Damaged: s.damaged.Load(), Waiting: len(s.jobs),
 	}
 	s.mu.RLock()

@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/zupee/memwatch/hub/store"
 )
 
 const (
@@ -31,13 +33,13 @@ func (s *Store) do(ctx context.Context, readings int, apply func(context.Context
 	j := &job{apply: apply, readings: readings, done: make(chan struct{})}
 	select {
 	case <-s.quit:
-		return ErrClosed
+		return store.ErrClosed
 	default:
 	}
 	select {
 	case s.jobs <- j:
 	case <-s.quit:
-		return ErrClosed
+		return store.ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -50,7 +52,7 @@ func (s *Store) do(ctx context.Context, readings int, apply func(context.Context
 		case <-j.done:
 			return j.err
 		default:
-			return ErrClosed
+			return store.ErrClosed
 		}
 	case <-ctx.Done():
 		return ctx.Err()
@@ -227,7 +229,7 @@ func (t *txn) end() {
 	}
 	t.slots = t.slots[:0]
 	t.entries = t.entries[:0]
-	t.result = AppendResult{}
+	t.result = store.AppendResult{}
 	for _, sr := range t.forgotten {
 		sr.gone = false
 	}

@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/hub/store/chunk"
 )
 
@@ -50,7 +51,7 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 }
 
 func newer(current, newest int64) error {
-	return fmt.Errorf("%w: it has version %d and this memwatch-hub knows up to %d: run the newer memwatch-hub, or restore a backup of before the upgrade", ErrNewer, current, newest)
+	return fmt.Errorf("%w: it has version %d and this memwatch-hub knows up to %d: run the newer memwatch-hub, or restore a backup of before the upgrade", store.ErrNewer, current, newest)
 }
 
 // diagnose finds out whether an error that does not say so comes from damage.
@@ -63,7 +64,7 @@ func diagnose(ctx context.Context, db *sql.DB, err error) error {
 }
 
 func corrupt(where string) error {
-	return fmt.Errorf("%w: %s: restore a backup, or move the file away to begin anew", ErrCorrupt, where)
+	return fmt.Errorf("%w: %s: restore a backup, or move the file away to begin anew", store.ErrCorrupt, where)
 }
 
 // check finds damage before it spreads. It reads every table but the chunks,
@@ -89,14 +90,14 @@ func explain(err error) error {
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("%w (%w)", ErrFull, err)
+		return fmt.Errorf("%w (%w)", store.ErrFull, err)
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return fmt.Errorf("%w: restore a backup, or move the file away to begin anew (%w)", ErrCorrupt, err)
+		return fmt.Errorf("%w: restore a backup, or move the file away to begin anew (%w)", store.ErrCorrupt, err)
 	}
 	return err
 }
 
-// Check reads the whole database and answers ErrCorrupt, with the place, when
+// Check reads the whole database and answers store.ErrCorrupt, with the place, when
 // any of it is damaged. It takes as long as reading the file does.
 func (s *Store) Check(ctx context.Context) error {
 	var answer string

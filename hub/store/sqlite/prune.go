@@ -1,9 +1,11 @@
-package store
+package sqlite
 
 import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/zupee/memwatch/hub/store"
 )
 
 const (
@@ -15,22 +17,12 @@ const (
 	sealAfter = time.Hour
 )
 
-// Pruned says what Prune removed.
-type Pruned struct {
-	Chunks, Alerts, Instances int
-	// Rolled chunks were made coarser.
-	Rolled int
-}
-
-// Prune makes coarser, then removes, what is older than the retention, or more than
-// its bounds, as of now; captures are PruneCaptures' part. It is to be called every
-// few minutes, and gives way to other writers in between; when it fails midway, what
-// it removed stays removed and is told.
-func (s *Store) Prune(ctx context.Context, now time.Time) (Pruned, error) {
-	var p Pruned
+// Prune implements store.Store.
+func (s *Store) Prune(ctx context.Context, now time.Time) (store.Pruned, error) {
+	var p store.Pruned
 	for _, step := range []struct {
 		what string
-		run  func(context.Context, time.Time, *Pruned) error
+		run  func(context.Context, time.Time, *store.Pruned) error
 	}{
 		{"seal old open chunks", s.sealOld},
 		{"readings", s.rollUp},
@@ -46,7 +38,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (Pruned, error) {
 
 // sealOld seals the chunks that have been open since before the mark, when the
 // mark is old enough, and sets a new mark.
-func (s *Store) sealOld(ctx context.Context, now time.Time, _ *Pruned) error {
+func (s *Store) sealOld(ctx context.Context, now time.Time, _ *store.Pruned) error {
 	return s.do(ctx, 1, func(_ context.Context, t *txn) error {
 		m := &s.w.mark
 		if m.at.IsZero() {
@@ -66,7 +58,7 @@ func (s *Store) sealOld(ctx context.Context, now time.Time, _ *Pruned) error {
 }
 
 // pruneAlerts deletes alerts that resolved long ago.
-func (s *Store) pruneAlerts(ctx context.Context, now time.Time, p *Pruned) error {
+func (s *Store) pruneAlerts(ctx context.Context, now time.Time, p *store.Pruned) error {
 	n, err := s.deleteSteps(ctx, "DELETE FROM alerts WHERE id IN (SELECT id FROM alerts WHERE state = 'resolved' AND updated < ? LIMIT ?)", now.Add(-s.cfg.KeepAlerts).UnixMilli())
 	p.Alerts = n
 	return err
@@ -97,9 +89,7 @@ func (s *Store) deleteSteps(ctx context.Context, query string, before int64) (to
 // pinned are the captures that an open alert names.
 const pinned = `SELECT j.value FROM alerts a, json_each(a.body, '$.profiles') j WHERE a.state <> 'resolved'`
 
-// PruneCaptures deletes captures beyond age, number or bytes, oldest first; those of
-// open alerts stay. blobs are the SHA-256s that no capture has any more: their bytes
-// can go. What it removed before it failed stays removed and is told.
+// PruneCaptures implements store.Captures.
 func (s *Store) PruneCaptures(ctx context.Context, now time.Time) (removed int, blobs []string, err error) {
 	const tooMany = `SELECT id FROM (
 			SELECT id, at, row_number() OVER w AS n, sum(size) OVER w AS bytes
@@ -158,7 +148,7 @@ func (t *txn) strings(ctx context.Context, query string, args ...any) ([]string,
 
 // pruneInstances forgets instances of which no reading is left and that have
 // not been seen for as long as readings are kept.
-func (s *Store) pruneInstances(ctx context.Context, now time.Time, p *Pruned) error {
+func (s *Store) pruneInstances(ctx context.Context, now time.Time, p *store.Pruned) error {
 	before := now.Add(-s.cfg.KeepReadings).UnixMilli()
 	return s.do(ctx, 1, func(ctx context.Context, t *txn) error {
 		forgotten := 0

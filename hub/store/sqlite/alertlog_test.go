@@ -1,4 +1,4 @@
-package store_test
+package sqlite_test
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/hub/store/sqlite"
 )
 
 func TestTheLogOfAnAlertHasEachLineOnceInOrder(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	a := memwatch.Alert{ID: "a", State: memwatch.AlertFiring, Time: 5}
 	fire := memwatch.Transition{Time: 5, Action: memwatch.ActionFire, Who: "memwatch", Why: "it leaks"}
 	ack := memwatch.Transition{Time: 9, Action: memwatch.ActionAcknowledge, Who: "ann", Why: "ann: at it"}
@@ -66,7 +67,7 @@ func TestTheLogOfAnAlertHasEachLineOnceInOrder(t *testing.T) {
 
 func TestDecisionsThatHoldAreFoundAfterTheAlertIsOver(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	until := func(minutes int) *memwatch.Mark {
 		return &memwatch.Mark{Who: "ann", Until: memwatch.Milli(t0.Add(time.Duration(minutes) * time.Minute))}
 	}

@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -8,16 +8,13 @@ import (
 	"strings"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store"
 )
 
-// maxLog is how many lines of an alert's log are answered: the newest.
-const maxLog = 1000
-
-// AlertLog answers what happened to an alert, oldest first; nothing when there is
-// no such alert.
+// AlertLog implements store.Alerts.
 func (s *Store) AlertLog(ctx context.Context, id string) (log []memwatch.Transition, err error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT body FROM (
-		SELECT id, at, body FROM alert_log WHERE alert = ? ORDER BY at DESC, id DESC LIMIT ?) ORDER BY at, id`, id, maxLog)
+		SELECT id, at, body FROM alert_log WHERE alert = ? ORDER BY at DESC, id DESC LIMIT ?) ORDER BY at, id`, id, store.MaxLog)
 	if err != nil {
 		return nil, fmt.Errorf("log of alert %.80q: %w", id, explain(err))
 	}
@@ -41,8 +38,7 @@ func (t *txn) log(ctx context.Context, alert string, lines []memwatch.Transition
 	return nil
 }
 
-// SaveDelivery keeps how far a channel has been told of an alert, and adds what
-// happened to the alert's log. An alert that is no longer kept needs neither.
+// SaveDelivery implements store.Alerts.
 func (s *Store) SaveDelivery(ctx context.Context, alert string, d memwatch.Delivery, log ...memwatch.Transition) error {
 	body, err := json.Marshal(d)
 	if err != nil {
@@ -62,8 +58,7 @@ func (s *Store) SaveDelivery(ctx context.Context, alert string, d memwatch.Deliv
 	})
 }
 
-// Undelivered answers the alerts of which a channel may still have to be told:
-// those that fire, and those that a channel believes to fire. Oldest first.
+// Undelivered implements store.Alerts.
 func (s *Store) Undelivered(ctx context.Context) ([]memwatch.Alert, error) {
 	alerts, err := s.alerts(ctx, "undelivered alerts", `SELECT body FROM alerts WHERE state <> 'resolved'
 		OR id IN (SELECT alert FROM deliveries WHERE told = 'firing') ORDER BY at, id`)
@@ -111,7 +106,7 @@ func deliveries(rows *sql.Rows, byID map[string]*memwatch.Alert) error {
 			return err
 		}
 		if err := json.Unmarshal(body, &d); err != nil {
-			return fmt.Errorf("%w: %w", ErrCorrupt, err)
+			return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 		}
 		byID[id].Deliveries = append(byID[id].Deliveries, d)
 	}

@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/hub/store/chunk"
 )
 
@@ -38,7 +39,7 @@ func (c Config) stages() []coarseness {
 // rollUp makes what is older than its stage's time coarser, and deletes what is
 // older than the last stage's. Of each step the readings with the least and the
 // greatest main value stay, as they came in: no peak is lost.
-func (s *Store) rollUp(ctx context.Context, now time.Time, p *Pruned) error {
+func (s *Store) rollUp(ctx context.Context, now time.Time, p *store.Pruned) error {
 	stages := s.cfg.stages()
 	for i := range stages[:len(stages)-1] {
 		if err := s.rollUpStage(ctx, now, stages[i], stages[i+1].step, p); err != nil {
@@ -52,7 +53,7 @@ func (s *Store) rollUp(ctx context.Context, now time.Time, p *Pruned) error {
 }
 
 // rollUpStage does so for one stage, a few instances in a transaction.
-func (s *Store) rollUpStage(ctx context.Context, now time.Time, from coarseness, step time.Duration, p *Pruned) error {
+func (s *Store) rollUpStage(ctx context.Context, now time.Time, from coarseness, step time.Duration, p *store.Pruned) error {
 	before := now.Add(-from.keep)
 	for {
 		rolled, instances := 0, 0
@@ -115,7 +116,7 @@ func (t *txn) rollUp(ctx context.Context, instance int64, from, step time.Durati
 		return 0, err
 	}
 	slices.SortFunc(t.samples, func(a, b memwatch.Sample) int { return a.Time.Compare(b.Time) })
-	kept := coarsen(t.samples, step)
+	kept := store.Coarsen(t.samples, step)
 	for i, id := range chunks {
 		if i == 0 && len(kept) > 0 {
 			_, err = t.tx.ExecContext(ctx, "UPDATE chunks SET step = ?, first = ?, last = ?, count = ?, data = ? WHERE id = ?",
@@ -159,30 +160,4 @@ func (t *txn) oldChunks(ctx context.Context, instance int64, step time.Duration,
 		}
 	}
 	return ids, errors.Join(rows.Err(), rows.Close())
-}
-
-// coarsen keeps of each step the readings with the least and the greatest main
-// value. The readings must be in order; it overwrites them.
-func coarsen(readings []memwatch.Sample, step time.Duration) []memwatch.Sample {
-	kept := readings[:0]
-	for i := 0; i < len(readings); {
-		at := readings[i].Time.Truncate(step)
-		low, high := i, i
-		end := i + 1
-		for ; end < len(readings) && readings[end].Time.Truncate(step).Equal(at); end++ {
-			if MainValue(&readings[end]) < MainValue(&readings[low]) {
-				low = end
-			}
-			if MainValue(&readings[end]) > MainValue(&readings[high]) {
-				high = end
-			}
-		}
-		first, second := readings[min(low, high)], readings[max(low, high)]
-		kept = append(kept, first)
-		if low != high {
-			kept = append(kept, second)
-		}
-		i = end
-	}
-	return kept
 }

@@ -1,4 +1,4 @@
-package store_test
+package sqlite_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/hub/store/sqlite"
 )
 
 // day is one reading each ten seconds for a day, going up and down, with a peak and
@@ -28,7 +29,7 @@ func day(instance string) []store.Reading {
 
 func TestOldReadingsGrowCoarserAndKeepTheirExtremes(t *testing.T) {
 	ctx := context.Background()
-	cfg := store.Config{Path: filepath.Join(t.TempDir(), "hub.db")}
+	cfg := sqlite.Config{Path: filepath.Join(t.TempDir(), "hub.db")}
 	s := open(t, cfg)
 	in := day("a")
 	mustAppend(t, s, in)
@@ -97,7 +98,7 @@ func TestOldReadingsGrowCoarserAndKeepTheirExtremes(t *testing.T) {
 // A reading each 30 seconds stays as it is when two of each minute are kept, and
 // after two days without a hub many chunks are due at once.
 func TestARollUpOfMuchLosesNothing(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	const count = 6000
 	in := make([]store.Reading, count)
 	for i := range in {
@@ -123,7 +124,7 @@ func TestARollUpOfMuchLosesNothing(t *testing.T) {
 // rolls up: of no hour may all readings be missing.
 func TestReadersSeeNoGapWhileReadingsAreRolledUp(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, store.Config{ChunkReadings: 30, CommitEvery: time.Nanosecond})
+	s := open(t, sqlite.Config{ChunkReadings: 30, CommitEvery: time.Nanosecond})
 	in := day("a")
 	mustAppend(t, s, in)
 	done := make(chan struct{})
@@ -152,7 +153,7 @@ func TestReadersSeeNoGapWhileReadingsAreRolledUp(t *testing.T) {
 }
 
 func TestInstancesThatAreGoneTakeNoPointsFromTheOthers(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	var readings []store.Reading
 	for i := range 40 { // gone for a day
 		readings = append(readings, reading(fmt.Sprintf("gone-%d", i), 0))

@@ -1,6 +1,6 @@
 //go:build unix
 
-package store
+package sqlite
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/zupee/memwatch/hub/store"
 )
 
 // lockFile takes the lock that keeps a second hub out: open chunks live in
@@ -21,7 +23,7 @@ func lockFile(path string) (io.Closer, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: stop the other memwatch-hub, or give this one its own --data", ErrLocked)
+			return nil, fmt.Errorf("%w: stop the other memwatch-hub, or give this one its own --data", store.ErrLocked)
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}

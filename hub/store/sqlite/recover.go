@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/hub/store/chunk"
 )
 
@@ -126,7 +127,7 @@ func (s *Store) replay(ctx context.Context, byID map[int64]replayed) error {
 	}
 	for _, r := range byID {
 		if err := s.reopen(r.series); err != nil {
-			return fmt.Errorf("%w: readings of %s/%s: %w", ErrCorrupt, r.target.service, r.target.instance, err)
+			return fmt.Errorf("%w: readings of %s/%s: %w", store.ErrCorrupt, r.target.service, r.target.instance, err)
 		}
 	}
 	return nil
@@ -136,11 +137,11 @@ func replayRow(byID map[int64]replayed, id int64, data []byte) error {
 	for len(data) > 0 {
 		instance, n := binary.Uvarint(data)
 		if n <= 0 {
-			return ErrCorrupt
+			return store.ErrCorrupt
 		}
 		length, m := binary.Uvarint(data[n:])
 		if m <= 0 || length > uint64(len(data)-n-m) {
-			return ErrCorrupt
+			return store.ErrCorrupt
 		}
 		row := data[n+m:][:length]
 		data = data[n+m+int(length):]

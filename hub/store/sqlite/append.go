@@ -1,14 +1,14 @@
-package store
+package sqlite
 
 import (
 	"context"
 	"database/sql"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/hub/store/chunk"
 )
 
@@ -41,20 +41,15 @@ type state struct {
 	tail   chunk.Tail
 }
 
-// Append stores readings and returns when they are durable. A reading that is
-// there already (same service, instance and millisecond) changes nothing.
-// Instances that are not known yet become known.
-func (s *Store) Append(ctx context.Context, readings []Reading) (AppendResult, error) {
-	for i := range readings {
-		r := &readings[i]
-		if ms := r.Sample.Time.UnixMilli(); r.Sample.Time.IsZero() || ms <= 0 || ms > math.MaxInt64/4 {
-			return AppendResult{}, fmt.Errorf("reading of %s/%s: its time is %v: want one after 1970", r.Service, r.Instance, r.Sample.Time)
-		}
+// Append implements store.Readings.
+func (s *Store) Append(ctx context.Context, readings []store.Reading) (store.AppendResult, error) {
+	if err := store.CheckTimes(readings); err != nil {
+		return store.AppendResult{}, err
 	}
 	if len(readings) == 0 {
-		return AppendResult{}, nil
+		return store.AppendResult{}, nil
 	}
-	var result AppendResult
+	var result store.AppendResult
 	err := s.do(ctx, len(readings), func(ctx context.Context, t *txn) error {
 		before := t.result
 		for i := range readings {
@@ -62,15 +57,14 @@ func (s *Store) Append(ctx context.Context, readings []Reading) (AppendResult, e
 				return err
 			}
 		}
-		result = AppendResult{
+		result = store.AppendResult{
 			Stored:     t.result.Stored - before.Stored,
 			Duplicates: t.result.Duplicates - before.Duplicates,
-			Late:       t.result.Late - before.Late,
 		}
 		return nil
 	})
 	if err != nil {
-		return AppendResult{}, err
+		return store.AppendResult{}, err
 	}
 	return result, nil
 }
@@ -88,7 +82,7 @@ type txn struct {
 	forgotten []*series
 	sealed    bool
 	keepFrom  int64 // the first journal row that is needed, once sealed
-	result    AppendResult
+	result    store.AppendResult
 
 	nextChunk, nextInstance int64
 	samples                 []memwatch.Sample // scratch
@@ -139,7 +133,7 @@ func (t *txn) lookup(ctx context.Context, tg target, first int64) (*series, erro
 }
 
 // append adds one reading to its open chunk and to the journal row.
-func (t *txn) append(ctx context.Context, r *Reading) error {
+func (t *txn) append(ctx context.Context, r *store.Reading) error {
 	ms := r.Sample.Time.UnixMilli()
 	sr, err := t.lookup(ctx, target{r.Service, r.Instance}, ms)
 	if err != nil {
@@ -156,7 +150,6 @@ func (t *txn) append(ctx context.Context, r *Reading) error {
 			t.result.Duplicates++
 			return nil
 		}
-		t.result.Late++
 	}
 	if st.count == 0 {
 		st.opened, st.from, st.to = t.journal, ms, ms
@@ -336,7 +329,6 @@ func (t *txn) publish() {
 	}
 	s.stored.Add(int64(t.result.Stored))
 	s.duplicates.Add(int64(t.result.Duplicates))
-	s.late.Add(int64(t.result.Late))
 }
 
 // repin moves a series' claim on the journal to where its open chunk begins now.

@@ -1,72 +1,27 @@
-package store
+package sqlite
 
 import (
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store"
 )
 
-const (
-	// defaultPoints is the MaxPoints of a query that names none.
-	defaultPoints = 1000
-	// maxAnswer bounds the readings that one answer holds (some 300 bytes each):
-	// a service with very many instances gets fewer points for each.
-	maxAnswer = 100_000
-)
-
-// Query chooses readings.
-type Query struct {
-	// Service is needed; Instance "" stands for all of its instances.
-	Service, Instance string
-	// From and To are both included; zero leaves that end open.
-	From, To time.Time
-	// MaxPoints is the most readings to answer for each instance, at least 4;
-	// 0 means 1,000. An answer holds 100,000 in all.
-	MaxPoints int
-	// Newest asks for the newest MaxPoints readings of each instance as they are,
-	// in place of a thinned range.
-	Newest bool
-}
-
-// Series are readings of one instance, oldest first.
-type Series struct {
-	Instance string
-	Readings []memwatch.Sample
-}
-
-// Readings answers a query: one series for each instance that has readings in
-// the range, by name, and how many readings the range holds in all. Where there
-// are more than MaxPoints, the range is cut into equal spans and of each the
-// readings with the least and the greatest main value (MainValue) are kept, and
-// the first and last of all: no peak is lost, and every reading is a real one.
-// Memory is bounded by the answer, not by the range. The error is ErrNotFound
-// when the service or instance is unknown.
-func (s *Store) Readings(ctx context.Context, q Query) (series []Series, total int, err error) {
+// Readings implements store.Readings.
+func (s *Store) Readings(ctx context.Context, q store.Query) (series []store.Series, total int, err error) {
 	views := s.views(q.Service, q.Instance)
 	if len(views) == 0 {
-		return nil, 0, fmt.Errorf("readings of %s/%s: %w", q.Service, q.Instance, ErrNotFound)
+		return nil, 0, fmt.Errorf("readings of %s/%s: %w", q.Service, q.Instance, store.ErrNotFound)
 	}
-	points := q.MaxPoints
-	if points <= 0 {
-		points = defaultPoints
-	}
-	from, to := int64(0), int64(math.MaxInt64)
-	if !q.From.IsZero() {
-		from = q.From.UnixMilli()
-	}
-	if !q.To.IsZero() {
-		to = q.To.UnixMilli()
-	}
+	from, to := q.Range()
 	if views, err = s.within(ctx, views, from, to); err != nil {
 		return nil, 0, fmt.Errorf("readings of %s: %w", q.Service, explain(err))
 	}
-	points = max(4, min(points, maxAnswer/max(1, len(views))))
+	points := q.Points(len(views))
 	for i := range views {
 		out, count, err := s.readings(ctx, &views[i], from, to, points, q.Newest)
 		if err != nil {
@@ -74,7 +29,7 @@ func (s *Store) Readings(ctx context.Context, q Query) (series []Series, total i
 		}
 		total += count
 		if len(out) > 0 {
-			series = append(series, Series{Instance: views[i].target.instance, Readings: out})
+			series = append(series, store.Series{Instance: views[i].target.instance, Readings: out})
 		}
 	}
 	return series, total, nil
@@ -111,9 +66,9 @@ func (s *Store) readings(ctx context.Context, v *view, from, to int64, points in
 		err := n.gather(ctx, s)
 		return n.readings, n.total, err
 	}
-	th := &thinner{from: from, to: to, points: points}
+	th := store.NewThinner(from, to, points)
 	err := s.scan(ctx, v, th)
-	return th.readings(), th.total, err
+	return th.Readings(), th.Total, err
 }
 
 // view is one instance as a reader sees it: everything up to one commit.
@@ -153,46 +108,47 @@ func (sr *series) view() view {
 }
 
 // scan feeds all readings of a view that lie in the range to the thinner.
-func (s *Store) scan(ctx context.Context, v *view, th *thinner) error {
-	if v.count > 0 && v.from <= th.to && v.to >= th.from {
-		th.extend(v.from, v.to, v.count)
+func (s *Store) scan(ctx context.Context, v *view, th *store.Thinner) error {
+	if v.count > 0 && v.from <= th.To && v.to >= th.From {
+		th.Extend(v.from, v.to, v.count)
 	} else {
 		v.open = nil
 	}
 	var first, last int64
 	var count int
 	const extent = "SELECT coalesce(min(first), 0), coalesce(max(last), 0), coalesce(sum(count), 0) FROM chunks WHERE instance = ? AND first <= ? AND last >= ? AND id <= ?"
-	if err := s.read.QueryRowContext(ctx, extent, v.id, th.to, th.from, v.lastChunk).Scan(&first, &last, &count); err != nil {
+	if err := s.read.QueryRowContext(ctx, extent, v.id, th.To, th.From, v.lastChunk).Scan(&first, &last, &count); err != nil {
 		return err
 	}
 	if count > 0 {
-		th.extend(first, last, count)
+		th.Extend(first, last, count)
 		if err := s.scanChunks(ctx, v, th); err != nil {
 			return err
 		}
 	}
-	readings, err := s.dict.Rows(th.scratch[:0], v.open)
-	th.add(readings)
+	readings, err := s.dict.Rows(nil, v.open)
+	th.Add(readings)
 	return err
 }
 
-func (s *Store) scanChunks(ctx context.Context, v *view, th *thinner) error {
-	rows, err := s.read.QueryContext(ctx, "SELECT id, data FROM chunks WHERE instance = ? AND first <= ? AND last >= ? AND id <= ? ORDER BY first", v.id, th.to, th.from, v.lastChunk)
+func (s *Store) scanChunks(ctx context.Context, v *view, th *store.Thinner) error {
+	rows, err := s.read.QueryContext(ctx, "SELECT id, data FROM chunks WHERE instance = ? AND first <= ? AND last >= ? AND id <= ? ORDER BY first", v.id, th.To, th.From, v.lastChunk)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
+	var scratch []memwatch.Sample
 	for rows.Next() {
 		var id int64
 		var data sql.RawBytes
 		if err := rows.Scan(&id, &data); err != nil {
 			return err
 		}
-		if th.scratch, err = s.dict.Decode(th.scratch[:0], data); err != nil {
+		if scratch, err = s.dict.Decode(scratch[:0], data); err != nil {
 			s.damage(id, err)
 			continue
 		}
-		th.add(th.scratch)
+		th.Add(scratch)
 	}
 	return rows.Err()
 }

@@ -1,4 +1,4 @@
-package store_test
+package sqlite_test
 
 import (
 	"bufio"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/hub/store/sqlite"
 )
 
 // killedPath names the database for the process that is killed.
@@ -32,7 +33,7 @@ func TestKilled(t *testing.T) {
 	if path := os.Getenv(killedPath); path != "" {
 		writeForEver(path)
 	}
-	cfg := store.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 20}
+	cfg := sqlite.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 20}
 	acked := make([]int, writers) // the first reading of each that was not acknowledged
 	rounds := 8                   // 50 with MEMWATCH_TEST_KILLS=50
 	if n, err := strconv.Atoi(os.Getenv("MEMWATCH_TEST_KILLS")); err == nil {
@@ -105,7 +106,7 @@ func runAndKill(t *testing.T, path string, n int, acked []int) {
 // time, and prints how far it has come whenever that is durable.
 func writeForEver(path string) {
 	ctx := context.Background()
-	s, err := store.Open(ctx, store.Config{Path: path, ChunkReadings: 20, CommitEvery: time.Millisecond})
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: path, ChunkReadings: 20, CommitEvery: time.Millisecond})
 	if err != nil {
 		panic(err)
 	}
@@ -143,7 +144,7 @@ func writeForEver(path string) {
 func TestABrokenFileIsRefusedWithAHint(t *testing.T) {
 	fresh := func(t *testing.T) string {
 		path := filepath.Join(t.TempDir(), "hub.db")
-		s := open(t, store.Config{Path: path, ChunkReadings: 10, CommitEvery: time.Nanosecond})
+		s := open(t, sqlite.Config{Path: path, ChunkReadings: 10, CommitEvery: time.Nanosecond})
 		mustAppend(t, s, sequence("a", 0, 2000))
 		for i := range 20 {
 			if _, err := s.SaveAlert(context.Background(), memwatch.Alert{ID: fmt.Sprint(i), Message: strings.Repeat("x", 3000)}); err != nil {
@@ -186,13 +187,13 @@ func TestABrokenFileIsRefusedWithAHint(t *testing.T) {
 			exec1(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
 		}, store.ErrNewer, "it has version 9999 and this memwatch-hub knows up to 3: run the newer memwatch-hub, or restore a backup of before the upgrade"},
 		"in use": {func(t *testing.T, path string) {
-			open(t, store.Config{Path: path})
+			open(t, sqlite.Config{Path: path})
 		}, store.ErrLocked, "stop the other memwatch-hub, or give this one its own --data"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := fresh(t)
 			tc.harm(t, path)
-			s, err := store.Open(context.Background(), store.Config{Path: path})
+			s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path})
 			if err == nil {
 				_ = s.Close()
 			}
@@ -205,7 +206,7 @@ func TestABrokenFileIsRefusedWithAHint(t *testing.T) {
 
 func TestADamagedChunkCostsOnlyItself(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
-	s := open(t, store.Config{Path: path, ChunkReadings: 10})
+	s := open(t, sqlite.Config{Path: path, ChunkReadings: 10})
 	for i := range 10 {
 		mustAppend(t, s, sequence("a", i*10, i*10+10))
 	}
@@ -213,7 +214,7 @@ func TestADamagedChunkCostsOnlyItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec1(t, path, "UPDATE chunks SET data = zeroblob(length(data)) WHERE id = 3")
-	s = open(t, store.Config{Path: path})
+	s = open(t, sqlite.Config{Path: path})
 	if got := len(all(t, s, "a")); got < 80 || got > 95 {
 		t.Errorf("%d readings of 100 with one chunk damaged", got)
 	}
@@ -228,7 +229,7 @@ func TestADamagedChunkCostsOnlyItself(t *testing.T) {
 
 func TestAFullDatabaseSaysSoAndGoesOnAfterPrune(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, store.Config{MaxBytes: 256 << 10, ChunkReadings: 60, KeepReadings: time.Hour, KeepMinutes: time.Hour, KeepTenMinutes: time.Hour, CommitEvery: time.Nanosecond})
+	s := open(t, sqlite.Config{MaxBytes: 256 << 10, ChunkReadings: 60, CommitEvery: time.Nanosecond, Retention: store.Retention{KeepReadings: time.Hour, KeepMinutes: time.Hour, KeepTenMinutes: time.Hour}})
 	rng := rand.New(rand.NewPCG(3, 3))
 	noise := func(from, to int) []store.Reading {
 		readings := sequence("a", from, to)

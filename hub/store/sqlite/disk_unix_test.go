@@ -1,6 +1,6 @@
 //go:build unix
 
-package store_test
+package sqlite_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch"
-	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/hub/store/sqlite"
 )
 
 // limitFiles makes every file of this process stop growing at size, as a full
@@ -40,7 +40,7 @@ func limitFiles(t *testing.T, size uint64) (lift func()) {
 // middle of transactions and commits, and goes on when there is room again.
 func TestADiskThatRefusesWritesLosesNothingAcknowledged(t *testing.T) {
 	ctx := context.Background()
-	cfg := store.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 20, CommitEvery: time.Nanosecond}
+	cfg := sqlite.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 20, CommitEvery: time.Nanosecond}
 	s := open(t, cfg)
 	next, failures := 0, 0
 	var acked []memwatch.Sample

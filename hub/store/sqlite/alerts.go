@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"context"
@@ -10,17 +10,10 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/store"
 )
 
-const (
-	// defaultLimit is the Limit of a query that names none, maxLimit the most.
-	defaultLimit = 100
-	maxLimit     = 1000
-)
-
-// SaveAlert keeps an alert under its id, in place of what was there, and adds
-// what happened to its log. created says that nothing was there: a resend is told
-// from an event by it. Deliveries are kept by SaveDelivery alone.
+// SaveAlert implements store.Alerts.
 func (s *Store) SaveAlert(ctx context.Context, a memwatch.Alert, log ...memwatch.Transition) (created bool, err error) {
 	a.Deliveries = nil
 	body, err := json.Marshal(a)
@@ -39,7 +32,7 @@ func (s *Store) SaveAlert(ctx context.Context, a memwatch.Alert, log ...memwatch
 			state = excluded.state, kind = excluded.kind, severity = excluded.severity, fingerprint = excluded.fingerprint,
 			held_until = excluded.held_until, body = excluded.body`,
 			a.ID, int64(a.Time), int64(max(a.Time, a.UpdatedAt, a.ResolvedAt)), a.Service, string(a.Type), string(a.State), string(a.Kind), string(a.Severity),
-			a.Fingerprint, int64(heldUntil(&a)), body)
+			a.Fingerprint, int64(store.HeldUntil(&a)), body)
 		if err != nil {
 			return fmt.Errorf("save alert %s: %w", a.ID, err)
 		}
@@ -48,39 +41,15 @@ func (s *Store) SaveAlert(ctx context.Context, a memwatch.Alert, log ...memwatch
 	return created && err == nil, err
 }
 
-// heldUntil is when the last decision about an alert ends.
-func heldUntil(a *memwatch.Alert) (until memwatch.UnixMilli) {
-	for _, m := range []*memwatch.Mark{a.Silenced, a.Expected, a.Dismissed} {
-		if m != nil {
-			until = max(until, m.Until)
-		}
-	}
-	return until
-}
-
-// AlertQuery chooses alerts; empty fields choose all.
-type AlertQuery struct {
-	Service  string
-	Severity memwatch.Severity
-	State    memwatch.AlertState
-	Type     memwatch.AlertType
-	Kind     memwatch.Kind
-	// Limit is the most to answer: 100 when 0, never more than 1,000.
-	Limit int
-	// Before goes on after an earlier answer: the id of its last alert.
-	Before string
-}
-
-// Alerts answers the newest alerts first, and how many the query chooses in all
-// (Limit and Before aside). The error is ErrNotFound when Before is unknown.
-func (s *Store) Alerts(ctx context.Context, q AlertQuery) (alerts []memwatch.Alert, total int, err error) {
+// Alerts implements store.Alerts.
+func (s *Store) Alerts(ctx context.Context, q store.AlertQuery) (alerts []memwatch.Alert, total int, err error) {
 	var w where
 	w.equal("service", q.Service)
 	w.equal("severity", string(q.Severity))
 	w.equal("state", string(q.State))
 	w.equal("type", string(q.Type))
 	w.equal("kind", string(q.Kind))
-	total, err = page(ctx, s.read, "alerts", &w, q.Before, limit(q.Limit), &alerts)
+	total, err = page(ctx, s.read, "alerts", &w, q.Before, store.Limit(q.Limit), &alerts)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -91,14 +60,12 @@ func (s *Store) Alerts(ctx context.Context, q AlertQuery) (alerts []memwatch.Ale
 	return alerts, total, s.addDeliveries(ctx, all)
 }
 
-// OpenAlerts answers every alert that is not resolved, oldest first: what the
-// hub needs to go on after a restart.
+// OpenAlerts implements store.Alerts.
 func (s *Store) OpenAlerts(ctx context.Context) ([]memwatch.Alert, error) {
 	return s.alerts(ctx, "open alerts", "SELECT body FROM alerts WHERE state <> 'resolved' ORDER BY at, id")
 }
 
-// HeldAlerts answers the newest alert of each leak, where it is resolved and
-// decisions about it still hold after that time; oldest first.
+// HeldAlerts implements store.Alerts.
 func (s *Store) HeldAlerts(ctx context.Context, after time.Time) ([]memwatch.Alert, error) {
 	return s.alerts(ctx, "alerts under a decision", `SELECT body FROM alerts a WHERE held_until > ? AND state = 'resolved' AND NOT EXISTS (
 		SELECT 1 FROM alerts b WHERE b.fingerprint = a.fingerprint AND (b.at, b.id) > (a.at, a.id)) ORDER BY at, id`, after.UnixMilli())
@@ -114,7 +81,7 @@ func (s *Store) alerts(ctx context.Context, what, query string, args ...any) ([]
 	return alerts, err
 }
 
-// Alert answers one alert; the error is ErrNotFound when there is none.
+// Alert implements store.Alerts.
 func (s *Store) Alert(ctx context.Context, id string) (a memwatch.Alert, err error) {
 	if err := one(ctx, s.read, "alerts", id, &a); err != nil {
 		return a, err
@@ -122,21 +89,18 @@ func (s *Store) Alert(ctx context.Context, id string) (a memwatch.Alert, err err
 	return a, s.addDeliveries(ctx, []*memwatch.Alert{&a})
 }
 
-// AlertCount is how many alerts a service has had, and how many are open.
-type AlertCount struct{ Total, Open, Critical int }
-
-// AlertCounts counts the alerts of each service.
-func (s *Store) AlertCounts(ctx context.Context) (map[string]AlertCount, error) {
+// AlertCounts implements store.Alerts.
+func (s *Store) AlertCounts(ctx context.Context) (map[string]store.AlertCount, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT service, count(*), sum(state <> 'resolved'), sum(state <> 'resolved' AND severity = 'critical')
 		FROM alerts GROUP BY service`)
 	if err != nil {
 		return nil, fmt.Errorf("count alerts: %w", explain(err))
 	}
 	defer func() { _ = rows.Close() }()
-	out := map[string]AlertCount{}
+	out := map[string]store.AlertCount{}
 	for rows.Next() {
 		var service string
-		var c AlertCount
+		var c store.AlertCount
 		if err := rows.Scan(&service, &c.Total, &c.Open, &c.Critical); err != nil {
 			return nil, fmt.Errorf("count alerts: %w", explain(err))
 		}
@@ -169,13 +133,6 @@ func (w *where) String() string {
 	return " WHERE " + strings.Join(w.terms, " AND ")
 }
 
-func limit(n int) int {
-	if n <= 0 {
-		return defaultLimit
-	}
-	return min(n, maxLimit)
-}
-
 // page reads one page of a table that has at, id and body, newest first. The
 // table's name is a constant of this package.
 func page[T any](ctx context.Context, db *sql.DB, table string, w *where, before string, limit int, out *[]T) (total int, err error) {
@@ -186,7 +143,7 @@ func page[T any](ctx context.Context, db *sql.DB, table string, w *where, before
 		var at int64
 		err := db.QueryRowContext(ctx, "SELECT at FROM "+table+" WHERE id = ?", before).Scan(&at)
 		if errors.Is(err, sql.ErrNoRows) {
-			return 0, fmt.Errorf("%s before %.80q: %w", table, before, ErrNotFound)
+			return 0, fmt.Errorf("%s before %.80q: %w", table, before, store.ErrNotFound)
 		} else if err != nil {
 			return 0, fmt.Errorf("list %s: %w", table, explain(err))
 		}
@@ -210,7 +167,7 @@ func bodies[T any](rows *sql.Rows, out *[]T) error {
 			return explain(err)
 		}
 		if err := json.Unmarshal(body, &v); err != nil {
-			return fmt.Errorf("%w: %w", ErrCorrupt, err)
+			return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 		}
 		*out = append(*out, v)
 	}
@@ -222,12 +179,12 @@ func one[T any](ctx context.Context, db *sql.DB, table, id string, out *T) error
 	var body []byte
 	err := db.QueryRowContext(ctx, "SELECT body FROM "+table+" WHERE id = ?", id).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("%s %.80q: %w", strings.TrimSuffix(table, "s"), id, ErrNotFound)
+		return fmt.Errorf("%s %.80q: %w", strings.TrimSuffix(table, "s"), id, store.ErrNotFound)
 	} else if err != nil {
 		return fmt.Errorf("read %s: %w", table, explain(err))
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("%w: %s %.80q: %w", ErrCorrupt, table, id, err)
+		return fmt.Errorf("%w: %s %.80q: %w", store.ErrCorrupt, table, id, err)
 	}
 	return nil
 }

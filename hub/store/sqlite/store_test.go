@@ -1,4 +1,4 @@
-package store_test
+package sqlite_test
 
 import (
 	"context"
@@ -13,17 +13,18 @@ import (
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/hub/store/sqlite"
 )
 
 var t0 = time.UnixMilli(1_795_425_000_000).UTC()
 
 // open opens a store that is closed with the test.
-func open(t testing.TB, cfg store.Config) *store.Store {
+func open(t testing.TB, cfg sqlite.Config) *sqlite.Store {
 	t.Helper()
 	if cfg.Path == "" {
 		cfg.Path = filepath.Join(t.TempDir(), "hub.db")
 	}
-	s, err := store.Open(context.Background(), cfg)
+	s, err := sqlite.Open(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func open(t testing.TB, cfg store.Config) *store.Store {
 
 // reading is the i-th reading of an instance, ten seconds after the one before.
 func TestAStoreIsReadyWhileItsDatabaseCanBeRead(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	if err := s.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -73,7 +74,7 @@ func samples(readings []store.Reading) (out []memwatch.Sample) {
 	return out
 }
 
-func mustAppend(t testing.TB, s *store.Store, readings []store.Reading) store.AppendResult {
+func mustAppend(t testing.TB, s *sqlite.Store, readings []store.Reading) store.AppendResult {
 	t.Helper()
 	result, err := s.Append(context.Background(), readings)
 	if err != nil {
@@ -83,7 +84,7 @@ func mustAppend(t testing.TB, s *store.Store, readings []store.Reading) store.Ap
 }
 
 // all reads every reading of an instance.
-func all(t testing.TB, s *store.Store, instance string) []memwatch.Sample {
+func all(t testing.TB, s *sqlite.Store, instance string) []memwatch.Sample {
 	t.Helper()
 	series, total, err := s.Readings(context.Background(), store.Query{Service: "checkout", Instance: instance, MaxPoints: 100_000})
 	if err != nil {
@@ -96,10 +97,10 @@ func all(t testing.TB, s *store.Store, instance string) []memwatch.Sample {
 }
 
 func TestReadingsComeBackAsTheyWentIn(t *testing.T) {
-	s := open(t, store.Config{CommitEvery: time.Nanosecond})
+	s := open(t, sqlite.Config{CommitEvery: time.Nanosecond})
 	want := sequence("a", 0, 1000)
 	for part := range slices.Chunk(want, 7) {
-		if got := mustAppend(t, s, part); got.Stored != len(part) || got.Duplicates != 0 || got.Late != 0 {
+		if got := mustAppend(t, s, part); got.Stored != len(part) || got.Duplicates != 0 {
 			t.Fatalf("%+v", got)
 		}
 	}
@@ -109,7 +110,7 @@ func TestReadingsComeBackAsTheyWentIn(t *testing.T) {
 }
 
 func TestReadingsSurviveAReopening(t *testing.T) {
-	cfg := store.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 10, CommitEvery: time.Nanosecond}
+	cfg := sqlite.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 10, CommitEvery: time.Nanosecond}
 	var want []store.Reading
 	for round := range 12 {
 		s := open(t, cfg)
@@ -128,7 +129,7 @@ func TestReadingsSurviveAReopening(t *testing.T) {
 func TestAReadingSentTwiceIsStoredOnce(t *testing.T) {
 	for _, reopen := range []bool{false, true} {
 		t.Run(fmt.Sprintf("reopened %v", reopen), func(t *testing.T) {
-			cfg := store.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 16}
+			cfg := sqlite.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 16}
 			s := open(t, cfg)
 			want := sequence("a", 0, 100)
 			mustAppend(t, s, want)
@@ -149,7 +150,7 @@ func TestAReadingSentTwiceIsStoredOnce(t *testing.T) {
 }
 
 func TestLateReadingsFindTheirPlace(t *testing.T) {
-	s := open(t, store.Config{ChunkReadings: 16})
+	s := open(t, sqlite.Config{ChunkReadings: 16})
 	want := sequence("a", 0, 300)
 	var early, late []store.Reading
 	for i, r := range want {
@@ -161,7 +162,7 @@ func TestLateReadingsFindTheirPlace(t *testing.T) {
 	}
 	mustAppend(t, s, early)
 	slices.Reverse(late)
-	if got := mustAppend(t, s, late); got != (store.AppendResult{Stored: 100, Late: 100}) {
+	if got := mustAppend(t, s, late); got != (store.AppendResult{Stored: 100}) {
 		t.Errorf("%+v", got)
 	}
 	if got := mustAppend(t, s, late[50:]); got != (store.AppendResult{Duplicates: 50}) {
@@ -173,7 +174,7 @@ func TestLateReadingsFindTheirPlace(t *testing.T) {
 }
 
 func TestConcurrentAppendsShareCommits(t *testing.T) {
-	s := open(t, store.Config{ChunkReadings: 16})
+	s := open(t, sqlite.Config{ChunkReadings: 16})
 	const callers, each = 20, 100
 	var wg sync.WaitGroup
 	for c := range callers {

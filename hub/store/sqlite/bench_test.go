@@ -1,4 +1,4 @@
-package store_test
+package sqlite_test
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/hub/store/sqlite"
 )
 
 // integers are the signals of the comparison: twenty whole numbers, as a table
@@ -99,7 +100,7 @@ const benchInstances = 1000
 // BenchmarkAppend stores ticks of 1,000 instances, one commit each, in chunks
 // and, to compare, as plain rows clustered by instance and time.
 //
-//	go test -run - -bench Append -benchtime 600x ./hub/store
+//	go test -run - -bench Append -benchtime 600x ./hub/store/sqlite
 func BenchmarkAppend(b *testing.B) {
 	for _, into := range []struct {
 		name string
@@ -136,7 +137,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func chunks(b *testing.B, path string) (func([]store.Reading) error, func() error) {
-	s, err := store.Open(context.Background(), store.Config{Path: path, CommitEvery: time.Nanosecond})
+	s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path, CommitEvery: time.Nanosecond})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -188,7 +189,7 @@ func rows(b *testing.B, path string) (func([]store.Reading) error, func() error)
 // BenchmarkReadings reads one instance-day (8,640 readings) of 20 instances, from
 // chunks and, to compare, from plain rows.
 //
-//	go test -run - -bench Readings ./hub/store
+//	go test -run - -bench Readings ./hub/store/sqlite
 func BenchmarkReadings(b *testing.B) {
 	const day = 8640
 	ticks := func(yield func([]store.Reading) error) {
@@ -220,7 +221,7 @@ func BenchmarkReadings(b *testing.B) {
 	})
 	for _, points := range []int{500, 10_000} {
 		b.Run(fmt.Sprintf("chunks/points=%d", points), func(b *testing.B) {
-			s := open(b, store.Config{CommitEvery: time.Nanosecond})
+			s := open(b, sqlite.Config{CommitEvery: time.Nanosecond})
 			ticks(func(tick []store.Reading) error {
 				_, err := s.Append(context.Background(), tick)
 				return err

@@ -1,4 +1,4 @@
-package store_test
+package sqlite_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/hub/store/sqlite"
 )
 
 // exec1 changes a closed database behind the store's back.
@@ -32,21 +33,21 @@ func exec1(t *testing.T, path, query string) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
-	for want, cfg := range map[string]store.Config{
+	for want, cfg := range map[string]sqlite.Config{
 		"Path is empty: want the database's file":                     {},
 		"ChunkReadings is -1: want 1 to 2048":                         {Path: "x", ChunkReadings: -1},
 		"ChunkReadings is 5000: want 1 to 2048":                       {Path: "x", ChunkReadings: 5000},
-		"KeepReadings is -1: want 0 (the default) or more":            {Path: "x", KeepReadings: -1},
+		"KeepReadings is -1: want 0 (the default) or more":            {Path: "x", Retention: store.Retention{KeepReadings: -1}},
 		"open database /dev/null/x: mkdir /dev/null: not a directory": {Path: "/dev/null/x"},
 	} {
-		if _, err := store.Open(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := sqlite.Open(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }
 
 func TestAReadingWithoutATimeIsRefused(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	_, err := s.Append(context.Background(), []store.Reading{reading("a", 0), {Service: "checkout", Instance: "b"}})
 	if err == nil || !strings.Contains(err.Error(), "reading of checkout/b: its time is") {
 		t.Errorf("%v", err)
@@ -57,7 +58,7 @@ func TestAReadingWithoutATimeIsRefused(t *testing.T) {
 }
 
 func TestAClosedStoreSaysSo(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestAClosedStoreSaysSo(t *testing.T) {
 }
 
 func TestACallerThatLeavesIsLetGo(t *testing.T) {
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := s.Append(ctx, sequence("a", 0, 1)); err != nil && !errors.Is(err, context.Canceled) {
@@ -79,7 +80,7 @@ func TestACallerThatLeavesIsLetGo(t *testing.T) {
 }
 
 func TestThinningKeepsExtremesAndEnds(t *testing.T) {
-	s := open(t, store.Config{ChunkReadings: 50})
+	s := open(t, sqlite.Config{ChunkReadings: 50})
 	var in []store.Reading
 	for i := range 5000 {
 		r := reading("a", i)
@@ -115,7 +116,7 @@ func TestThinningKeepsExtremesAndEnds(t *testing.T) {
 }
 
 func TestTheNewestReadingsComeAsTheyAre(t *testing.T) {
-	s := open(t, store.Config{ChunkReadings: 16})
+	s := open(t, sqlite.Config{ChunkReadings: 16})
 	in := sequence("a", 0, 1000)
 	mustAppend(t, s, in[:300])
 	mustAppend(t, s, in[310:])
@@ -139,7 +140,7 @@ func TestRangesAreCutExactly(t *testing.T) {
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
-		s, err := store.Open(context.Background(), store.Config{Path: filepath.Join(dir, fmt.Sprint(n), "hub.db"), ChunkReadings: rapid.IntRange(1, 9).Draw(rt, "chunk"), CommitEvery: time.Nanosecond})
+		s, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(dir, fmt.Sprint(n), "hub.db"), ChunkReadings: rapid.IntRange(1, 9).Draw(rt, "chunk"), CommitEvery: time.Nanosecond})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -177,7 +178,7 @@ func TestRangesAreCutExactly(t *testing.T) {
 
 func TestInstancesComeBackWithLastReadingAndVerdict(t *testing.T) {
 	ctx := context.Background()
-	cfg := store.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 10}
+	cfg := sqlite.Config{Path: filepath.Join(t.TempDir(), "hub.db"), ChunkReadings: 10}
 	s := open(t, cfg)
 	mustAppend(t, s, sequence("b", 0, 40)) // all sealed
 	mustAppend(t, s, sequence("a", 0, 3))  // all open
@@ -225,7 +226,7 @@ func alertAt(i int, service string, state memwatch.AlertState, severity memwatch
 
 func TestAlertsArePagedNewestFirst(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	for i := range 25 {
 		state, severity := memwatch.AlertResolved, memwatch.SeverityWarning
 		if i%5 == 0 {
@@ -291,7 +292,7 @@ func captureAt(i int, sha string, size int64) memwatch.Capture {
 	}
 }
 
-func mustCapture(t *testing.T, s *store.Store, captures ...memwatch.Capture) {
+func mustCapture(t *testing.T, s *sqlite.Store, captures ...memwatch.Capture) {
 	t.Helper()
 	for _, c := range captures {
 		if _, err := s.SaveCapture(context.Background(), c); err != nil {
@@ -302,7 +303,7 @@ func mustCapture(t *testing.T, s *store.Store, captures ...memwatch.Capture) {
 
 func TestCapturesAreFoundAndDeleted(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, store.Config{})
+	s := open(t, sqlite.Config{})
 	mustCapture(t, s, captureAt(1, "x", 10), captureAt(2, "x", 10), captureAt(3, "y", 5))
 	got, total, err := s.Captures(ctx, store.CaptureQuery{Service: "checkout", Limit: 2})
 	if err != nil || total != 3 || len(got) != 2 || got[0].ID != "c-03" {
@@ -331,7 +332,7 @@ func TestCapturesAreFoundAndDeleted(t *testing.T) {
 // TestAFailedPartDoesNotHurtItsNeighbours has many calls share transactions in
 // which some fail.
 func TestAFailedPartDoesNotHurtItsNeighbours(t *testing.T) {
-	s := open(t, store.Config{CommitEvery: 20 * time.Millisecond})
+	s := open(t, sqlite.Config{CommitEvery: 20 * time.Millisecond})
 	const n = 40
 	errs := make(chan error, n)
 	for i := range n {
@@ -359,7 +360,7 @@ func TestAFailedPartDoesNotHurtItsNeighbours(t *testing.T) {
 
 func TestPruneKeepsToTheRetention(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, store.Config{ChunkReadings: 10, KeepReadings: 10 * time.Hour, KeepMinutes: 10 * time.Hour, KeepTenMinutes: 10 * time.Hour, KeepAlerts: 5 * time.Hour})
+	s := open(t, sqlite.Config{ChunkReadings: 10, Retention: store.Retention{KeepReadings: 10 * time.Hour, KeepMinutes: 10 * time.Hour, KeepTenMinutes: 10 * time.Hour, KeepAlerts: 5 * time.Hour}})
 	hour := func(instance string, i int) store.Reading {
 		r := reading(instance, 0)
 		r.Sample.Time = t0.Add(time.Duration(i) * time.Hour)
@@ -404,8 +405,8 @@ func TestPruneKeepsToTheRetention(t *testing.T) {
 }
 
 func TestPruneBoundsCapturesAndSparesThoseOfOpenAlerts(t *testing.T) {
-	for name, cfg := range map[string]store.Config{
-		"by number": {MaxCaptures: 3}, "by bytes": {MaxCaptureBytes: 35}, "by age": {KeepCaptures: 195 * time.Minute},
+	for name, cfg := range map[string]sqlite.Config{
+		"by number": {Retention: store.Retention{MaxCaptures: 3}}, "by bytes": {Retention: store.Retention{MaxCaptureBytes: 35}}, "by age": {Retention: store.Retention{KeepCaptures: 195 * time.Minute}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
@@ -440,7 +441,7 @@ func TestPruneBoundsCapturesAndSparesThoseOfOpenAlerts(t *testing.T) {
 func TestTheJournalIsTrimmed(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "hub.db")
-	s := open(t, store.Config{Path: path, ChunkReadings: 10, CommitEvery: time.Nanosecond})
+	s := open(t, sqlite.Config{Path: path, ChunkReadings: 10, CommitEvery: time.Nanosecond})
 	mustAppend(t, s, sequence("silent", 0, 3))
 	now := t0
 	for i := range 60 {
