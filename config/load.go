@@ -133,7 +133,7 @@ func options(v reflect.Value, path string) []Option {
 				Key: join(path, key), Env: f.Tag.Get("env"), Flag: f.Tag.Get("flag"), Help: f.Tag.Get("help"),
 				Default: fmt.Sprint(v.Field(i).Interface()), Bool: f.Type.Kind() == reflect.Bool,
 			})
-		case f.Type == reflect.TypeFor[Log]():
+		case f.Type.Kind() == reflect.Struct:
 			out = append(out, options(v.Field(i), join(path, key))...)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var options = Options{Image: "example.com/memwatchd:v1", DashboardURL: "ws://hub:4000"}
+var options = Options{Image: "example.com/memwatchd:v1", DashboardURL: "wss://hub:4000", Secret: "memwatch-agent"}
 
 const shop = `# our shop
 apiVersion: apps/v1
@@ -57,7 +57,8 @@ func TestAFileKeepsItsCommentsAndGetsASidecar(t *testing.T) {
 		"# our shop\n", "name: shop # by that name\n", "image: shop:v1 # pinned\n", "kind: Service\n",
 		"      labels:\n        memwatch.io/hub-client: \"true\"\n", "      initContainers:\n        - name: memwatchd\n          image: example.com/memwatchd:v1\n          args: [run]\n          restartPolicy: Always\n",
 		"- name: MEMWATCH_SERVICE_NAME\n              value: shop\n", "value: http://localhost:7070\n", "containerName: shop\n                  resource: limits.memory\n",
-		"      volumes:\n        - name: memwatch\n",
+		"- name: MEMWATCH_UPLINK_TOKEN_FILE\n              value: /var/run/secrets/memwatch/token\n", "- name: MEMWATCH_UPLINK_CA_FILE\n              value: /var/run/secrets/memwatch/ca.crt\n",
+		"      volumes:\n        - name: memwatch\n", "        - name: memwatch-hub\n          secret:\n            secretName: memwatch-agent\n            optional: true\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("want %q in\n%s", want, text)
@@ -73,14 +74,17 @@ func TestAFileKeepsItsCommentsAndGetsASidecar(t *testing.T) {
 func TestAnnotationsReachTheEnvironment(t *testing.T) {
 	text, _ := inFile(t, Options{Image: "m", DashboardURL: "ws://hub:4000", Ordinary: true}, map[string]string{
 		Port: "9090", Path: "/admin/", Service: "till", Container: "proxy", LeakThreshold: "20", CheckInterval: "5s",
-		DashboardURL: "wss://other:4000", ShareProcesses: "true",
+		DashboardURL: "wss://other:4000", Secret: "till-keys", ShareProcesses: "true",
 	}, "")
 	for _, want := range []string{
-		"value: till\n", "value: wss://other:4000\n", "value: http://localhost:9090/admin\n", "value: \"20\"\n", "value: 5s\n", "shareProcessNamespace: true\n",
+		"value: till\n", "value: wss://other:4000\n", "value: http://localhost:9090/admin\n", "value: \"20\"\n", "value: 5s\n", "secretName: till-keys\n", "shareProcessNamespace: true\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("want %q in\n%s", want, text)
 		}
+	}
+	if bare, _ := inFile(t, Options{Image: "m", DashboardURL: "ws://hub:4000"}, nil, ""); strings.Contains(bare, "UPLINK") || strings.Contains(bare, "secret") {
+		t.Errorf("a Secret for a hub that asks nobody:\n%s", bare)
 	}
 	if strings.Contains(text, "initContainers") || strings.Contains(text, "MEMWATCH_TARGET_LIMIT") || strings.Contains(text, "restartPolicy") {
 		t.Errorf("an ordinary sidecar of a container without a limit:\n%s", text)
@@ -95,6 +99,7 @@ func TestWhatCannotBeIsRefusedWithItsReason(t *testing.T) {
 		"host network":      {nil, "      hostNetwork: true\n", "hostNetwork is true: port 4001 of the node"},
 		"Windows":           {nil, "      os: {name: windows}\n", "os.name is windows"},
 		"a volume's name":   {nil, "      volumes: [{name: memwatch}]\n", "has a volume memwatch already"},
+		"the keys' volume":  {nil, "      volumes: [{name: memwatch-hub}]\n", "has a volume memwatch-hub already"},
 		"a port":            {nil, "      initContainers: [{name: other, ports: [{containerPort: 4001}]}]\n", "container other has a port 4001"},
 		"port in words":     {map[string]string{Port: "debug"}, "", `memwatch.io/port is "debug": container shop has no port of that name`},
 		"port out of range": {map[string]string{Port: "70000"}, "", "want 1 to 65535"},
@@ -103,6 +108,7 @@ func TestWhatCannotBeIsRefusedWithItsReason(t *testing.T) {
 		"threshold":         {map[string]string{LeakThreshold: "50MiB"}, "", "want MiB, more than 0"},
 		"interval":          {map[string]string{CheckInterval: "10"}, "", "want 100ms to 1h"},
 		"hub":               {map[string]string{DashboardURL: "hub:4000"}, "", "want ws://host:port"},
+		"secret":            {map[string]string{Secret: "my secret"}, "", "want the name of a Secret"},
 		"a typing mistake":  {map[string]string{Prefix + "prot": "6060"}, "", "annotation memwatch.io/prot is not known"},
 	} {
 		text, got := inFile(t, options, c.annotations, c.extra)

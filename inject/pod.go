@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,11 +29,13 @@ const (
 	LeakThreshold = Prefix + "leak-threshold"
 	CheckInterval = Prefix + "check-interval"
 	DashboardURL  = Prefix + "dashboard-url"
+	// Secret holds the token and the certificate for the hub, in the pod's namespace.
+	Secret = Prefix + "secret"
 	// ShareProcesses is "true" where the sidecar may see the service's process, for its RSS.
 	ShareProcesses = Prefix + "share-processes"
 )
 
-var annotations = []string{Inject, Port, Path, Service, Container, LeakThreshold, CheckInterval, DashboardURL, ShareProcesses}
+var annotations = []string{Inject, Port, Path, Service, Container, LeakThreshold, CheckInterval, DashboardURL, Secret, ShareProcesses}
 
 // clientLabel lets a pod through the hub's network policy.
 const clientLabel = Prefix + "hub-client"
@@ -43,6 +46,10 @@ type Options struct {
 	Image string
 	// DashboardURL is the hub, where a pod's annotations name none.
 	DashboardURL string
+	// Secret has the keys token and ca.crt for the hub, where a pod's annotations
+	// name none; "" is for a hub that asks nobody. A pod starts without it, too:
+	// its readings wait until there is one.
+	Secret string
 	// Ordinary adds an ordinary container, for clusters before 1.29, in place of
 	// an init container that goes on running.
 	Ordinary bool
@@ -93,8 +100,8 @@ func (p *Pod) all() []workspace { return slices.Concat(p.Spec.InitContainers, p.
 
 // wish is what a pod's annotations come to, checked.
 type wish struct {
-	service, url, container, threshold, interval, dashboard string
-	limited, share                                          bool
+	service, url, container, threshold, interval, dashboard, secret string
+	limited, share                                                  bool
 }
 
 // refuse says why a pod can have no sidecar, whatever its annotations say.
@@ -117,12 +124,15 @@ func (p *Pod) refuse(o Options) error {
 		}
 	}
 	for _, v := range p.Spec.Volumes {
-		if v.Name == room {
-			return fmt.Errorf("the pod has a volume %s already: memwatchd needs that name", room)
+		if v.Name == room || v.Name == keys {
+			return fmt.Errorf("the pod has a volume %s already: memwatchd needs that name", v.Name)
 		}
 	}
 	return nil
 }
+
+// secretName is what Kubernetes takes for the name of a Secret.
+var secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 
 // wish reads the annotations; workload is the name of what makes the pod.
 func (p *Pod) wish(workload string) (wish, error) {
@@ -132,7 +142,7 @@ func (p *Pod) wish(workload string) (wish, error) {
 			return wish{}, fmt.Errorf("annotation %s is not known: allowed are %s", key, strings.Join(annotations, ", "))
 		}
 	}
-	w := wish{threshold: a[LeakThreshold], interval: a[CheckInterval], dashboard: a[DashboardURL], service: p.service(workload)}
+	w := wish{threshold: a[LeakThreshold], interval: a[CheckInterval], dashboard: a[DashboardURL], secret: a[Secret], service: p.service(workload)}
 	if v := w.threshold; v != "" {
 		if f, err := strconv.ParseFloat(v, 64); err != nil || !(f > 0 && f <= 1<<20) {
 			return w, fmt.Errorf("annotation %s is %q: want MiB, more than 0, such as 50", LeakThreshold, v)
@@ -147,6 +157,9 @@ func (p *Pod) wish(workload string) (wish, error) {
 		if u, err := url.Parse(v); err != nil || u.Host == "" || !slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme) {
 			return w, fmt.Errorf("annotation %s is %q: want ws://host:port or wss://host:port", DashboardURL, v)
 		}
+	}
+	if v := w.secret; v != "" && (len(v) > 253 || !secretName.MatchString(v)) {
+		return w, fmt.Errorf("annotation %s is %q: want the name of a Secret, such as memwatch-agent", Secret, v)
 	}
 	c, err := p.watched(a[Container])
 	if err != nil {

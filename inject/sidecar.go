@@ -1,13 +1,18 @@
 package inject
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
-// What the sidecar is called, where it listens and where it writes.
+// What the sidecar is called, where it listens, reads and writes.
 const (
 	name       = "memwatchd"
-	room       = "memwatch" // its volume, and its port
+	room       = "memwatch"     // its volume, and its port
+	keys       = "memwatch-hub" // the volume of the Secret
 	listenPort = 4001
 	folder     = "/var/lib/memwatch"
+	keysFolder = "/var/run/secrets/memwatch"
 	user       = 65532
 )
 
@@ -33,6 +38,7 @@ func Additions(p *Pod, workload string, o Options) ([]Addition, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.dashboard, w.secret = cmp.Or(w.dashboard, o.DashboardURL), cmp.Or(w.secret, o.Secret)
 	var out []Addition
 	add := func(path string, value any) { out = append(out, Addition{"add", path, value}) }
 	if p.Metadata.Labels == nil {
@@ -53,11 +59,13 @@ func Additions(p *Pod, workload string, o Options) ([]Addition, error) {
 	} else {
 		add(at, []container{c})
 	}
-	disk := volume{room, emptyDir{"1Gi"}}
-	if len(p.Spec.Volumes) > 0 {
-		add("/spec/volumes/-", disk)
-	} else {
-		add("/spec/volumes", []volume{disk})
+	volumes := w.volumes()
+	if len(p.Spec.Volumes) == 0 {
+		add("/spec/volumes", volumes)
+		return out, nil
+	}
+	for _, v := range volumes {
+		add("/spec/volumes/-", v)
 	}
 	return out, nil
 }
@@ -128,10 +136,16 @@ type (
 	mount struct {
 		Name      string `json:"name" yaml:"name"`
 		MountPath string `json:"mountPath" yaml:"mountPath"`
+		ReadOnly  bool   `json:"readOnly,omitempty" yaml:"readOnly,omitempty"`
 	}
 	volume struct {
-		Name     string   `json:"name" yaml:"name"`
-		EmptyDir emptyDir `json:"emptyDir" yaml:"emptyDir"`
+		Name     string        `json:"name" yaml:"name"`
+		EmptyDir *emptyDir     `json:"emptyDir,omitempty" yaml:"emptyDir,omitempty"`
+		Secret   *secretVolume `json:"secret,omitempty" yaml:"secret,omitempty"`
+	}
+	secretVolume struct {
+		SecretName string `json:"secretName" yaml:"secretName"`
+		Optional   bool   `json:"optional" yaml:"optional"`
 	}
 	emptyDir struct {
 		SizeLimit string `json:"sizeLimit" yaml:"sizeLimit"`
@@ -142,7 +156,7 @@ type (
 func (w *wish) sidecar(o Options) container {
 	c := container{
 		Name: name, Image: o.Image, Args: []string{"run"}, RestartPolicy: "Always", WorkingDir: folder,
-		Env:           w.env(o),
+		Env:           w.env(),
 		Ports:         []port{{room, listenPort}},
 		LivenessProbe: probe{httpGet{"/healthz", room}, 30, 5},
 		Resources:     resources{amounts{"10m", "32Mi"}, amounts{"500m", "64Mi"}},
@@ -150,7 +164,10 @@ func (w *wish) sidecar(o Options) container {
 			RunAsNonRoot: true, RunAsUser: user, RunAsGroup: user, ReadOnlyRootFilesystem: true,
 			Capabilities: capabilities{[]string{"ALL"}}, SeccompProfile: seccompProfile{"RuntimeDefault"},
 		},
-		VolumeMounts: []mount{{room, folder}},
+		VolumeMounts: []mount{{Name: room, MountPath: folder}},
+	}
+	if w.secret != "" {
+		c.VolumeMounts = append(c.VolumeMounts, mount{keys, keysFolder, true})
 	}
 	if o.Ordinary {
 		c.RestartPolicy = ""
@@ -158,16 +175,24 @@ func (w *wish) sidecar(o Options) container {
 	return c
 }
 
-func (w *wish) env(o Options) []variable {
-	dashboard := w.dashboard
-	if dashboard == "" {
-		dashboard = o.DashboardURL
+// volumes are the sidecar's. A Secret that is not there keeps no pod from starting.
+func (w *wish) volumes() []volume {
+	out := []volume{{Name: room, EmptyDir: &emptyDir{"1Gi"}}}
+	if w.secret != "" {
+		out = append(out, volume{Name: keys, Secret: &secretVolume{w.secret, true}})
 	}
+	return out
+}
+
+func (w *wish) env() []variable {
 	env := []variable{
 		{Name: "MEMWATCH_SERVICE_NAME", Value: w.service},
-		{Name: "MEMWATCH_DASHBOARD_URL", Value: dashboard},
+		{Name: "MEMWATCH_DASHBOARD_URL", Value: w.dashboard},
 		{Name: "MEMWATCH_TARGET_URL", Value: w.url},
 		{Name: "MEMWATCH_LISTEN", Value: ":4001"},
+	}
+	if w.secret != "" {
+		env = append(env, variable{Name: "MEMWATCH_UPLINK_TOKEN_FILE", Value: keysFolder + "/token"}, variable{Name: "MEMWATCH_UPLINK_CA_FILE", Value: keysFolder + "/ca.crt"})
 	}
 	if w.interval != "" {
 		env = append(env, variable{Name: "MEMWATCH_CHECK_INTERVAL", Value: w.interval})

@@ -13,9 +13,9 @@ type Config struct {
 	// URLs are the hubs, ws, wss, http or https, tried in turn.
 	URLs []string `yaml:"urls"`
 	// TokenFile holds the bearer token, read again at each connect; "" for none.
-	TokenFile string `yaml:"tokenFile"`
+	TokenFile string `yaml:"tokenFile" env:"MEMWATCH_UPLINK_TOKEN_FILE" flag:"uplink-token-file" help:"file with the bearer token for the hub"`
 	// CAFile holds PEM certificates to trust besides the system's; "" for none.
-	CAFile string `yaml:"caFile"`
+	CAFile string `yaml:"caFile" env:"MEMWATCH_UPLINK_CA_FILE" flag:"uplink-ca-file" help:"file of PEM certificates to trust besides the system's"`
 	// CertFile and KeyFile are the client's PEM certificate; both or neither.
 	CertFile string `yaml:"certFile"`
 	KeyFile  string `yaml:"keyFile"`

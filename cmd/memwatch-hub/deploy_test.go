@@ -7,7 +7,7 @@ func TestTheHubTakesTheConfigurationOfTheManifests(t *testing.T) {
 	if err == nil {
 		err = cfg.Validate()
 	}
-	if err != nil || cfg.Listen != "0.0.0.0:4000" || cfg.Data != "/var/lib/memwatch" {
+	if err != nil || cfg.Listen != "0.0.0.0:4000" || cfg.Data != "/var/lib/memwatch" || cfg.Insecure || !cfg.Auth.Required || cfg.TLS.Cert == "" {
 		t.Errorf("%v: %+v", err, cfg)
 	}
 }

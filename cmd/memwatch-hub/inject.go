@@ -42,7 +42,8 @@ func newInject(stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&f.cert, "tls-cert", "", "certificate `file` (PEM), read again at each connection")
 	cmd.Flags().StringVar(&f.key, "tls-key", "", "its key `file` (PEM)")
 	cmd.Flags().StringVar(&f.options.Image, "image", "ghcr.io/zupee/memwatchd:latest", "`image` of the sidecar")
-	cmd.Flags().StringVar(&f.options.DashboardURL, "dashboard-url", "ws://memwatch-hub.memwatch:4000", "`address` of the hub, where a pod's annotations name none")
+	cmd.Flags().StringVar(&f.options.DashboardURL, "dashboard-url", "wss://memwatch-hub.memwatch:4000", "`address` of the hub, where a pod's annotations name none")
+	cmd.Flags().StringVar(&f.options.Secret, "secret", "memwatch-agent", "`Secret` of a pod's namespace with token and ca.crt for the hub, where its annotations name none; \"\" for a hub without sign-in")
 	cmd.Flags().BoolVar(&f.options.Ordinary, "ordinary", false, "add an ordinary container, for clusters before Kubernetes 1.29")
 	return cmd
 }

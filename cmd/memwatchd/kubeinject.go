@@ -14,8 +14,8 @@ import (
 )
 
 func newKubeInject(sys system) *cobra.Command {
-	var file, image, dashboard string
-	var ordinary bool
+	var file string
+	var options inject.Options
 	cmd := &cobra.Command{
 		Use:   "kube-inject -f FILE",
 		Short: "Add the sidecar to Kubernetes manifests",
@@ -32,7 +32,7 @@ func newKubeInject(sys system) *cobra.Command {
 				return usage(err)
 			}
 			var out bytes.Buffer
-			outcomes, err := inject.Files(bytes.NewReader(in), &out, inject.Options{Image: image, DashboardURL: dashboard, Ordinary: ordinary})
+			outcomes, err := inject.Files(bytes.NewReader(in), &out, options)
 			if err != nil {
 				return usage(fmt.Errorf("%s: %w", file, err))
 			}
@@ -52,9 +52,10 @@ func newKubeInject(sys system) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&file, "filename", "f", "", "manifests (YAML or JSON); - is standard input")
-	cmd.Flags().StringVar(&image, "image", "ghcr.io/zupee/memwatchd:latest", "image of the sidecar")
-	cmd.Flags().StringVar(&dashboard, "dashboard-url", "ws://memwatch-hub.memwatch:4000", "the hub, where a pod's annotations name none")
-	cmd.Flags().BoolVar(&ordinary, "ordinary", false, "add an ordinary container, for clusters before Kubernetes 1.29")
+	cmd.Flags().StringVar(&options.Image, "image", "ghcr.io/zupee/memwatchd:latest", "image of the sidecar")
+	cmd.Flags().StringVar(&options.DashboardURL, "dashboard-url", "wss://memwatch-hub.memwatch:4000", "the hub, where a pod's annotations name none")
+	cmd.Flags().StringVar(&options.Secret, "secret", "memwatch-agent", "Secret of a pod's namespace with token and ca.crt for the hub, where its annotations name none; empty for a hub without sign-in")
+	cmd.Flags().BoolVar(&options.Ordinary, "ordinary", false, "add an ordinary container, for clusters before Kubernetes 1.29")
 	return cmd
 }
 

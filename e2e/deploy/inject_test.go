@@ -44,12 +44,13 @@ var shapes = []shape{
 	{name: "a port by name", pod: "containers: [{name: shop, image: s, ports: [{name: ops, containerPort: 9000}]}]", meta: "annotations: {memwatch.io/port: ops}"},
 	{name: "a memory limit", pod: "containers: [{name: shop, image: s, resources: {requests: {cpu: 1}, limits: {memory: 1Gi, cpu: '1.5'}}}]"},
 	{name: "two containers, the second watched", pod: "containers: [{name: proxy, image: p}, {name: shop, image: s, resources: {limits: {memory: 1e9}}}]", meta: "annotations: {memwatch.io/container: shop}"},
-	{name: "all annotations", pod: app, meta: "annotations: {memwatch.io/service: a, memwatch.io/leak-threshold: '7.5', memwatch.io/check-interval: 2s, memwatch.io/dashboard-url: 'wss://h', memwatch.io/share-processes: 'true'}"},
+	{name: "all annotations", pod: app, meta: "annotations: {memwatch.io/service: a, memwatch.io/leak-threshold: '7.5', memwatch.io/check-interval: 2s, memwatch.io/dashboard-url: 'wss://h', memwatch.io/secret: keys, memwatch.io/share-processes: 'true'}"},
 	{name: "processes shared already", pod: "shareProcessNamespace: true\n" + app, meta: "annotations: {memwatch.io/share-processes: 'true'}"},
 	{name: "security context and node choice", pod: "securityContext: {runAsUser: 5, fsGroup: 5}\nnodeSelector: {a: b}\ntolerations: [{operator: Exists}]\nterminationGracePeriodSeconds: 5\n" + app},
 	{name: "foreign letters", pod: "containers: [{name: shop, image: s, env: [{name: GREETING, value: \"žluťoučký 🐎 <&>\"}]}]", meta: "annotations: {memwatch.io/service: obchod-č}"},
 	{name: "host network", pod: "hostNetwork: true\n" + app, refused: "hostNetwork is true"},
 	{name: "our port is taken", pod: "containers: [{name: shop, image: s, ports: [{containerPort: 4001}]}]", refused: "has a port 4001"},
+	{name: "our volume's name is taken", pod: "volumes: [{name: memwatch-hub, emptyDir: {}}]\n" + app, refused: "has a volume memwatch-hub"},
 	{name: "a mistake in an annotation", pod: app, meta: "annotations: {memwatch.io/port: none}", refused: "no port of that name"},
 	{name: "a sidecar already", pod: "initContainers: [{name: memwatchd, image: m, restartPolicy: Always}]\n" + app, none: true},
 	{name: "not asked for", pod: app, meta: "annotations: {memwatch.io/inject: 'false'}", none: true},
@@ -150,7 +151,7 @@ func text(t *testing.T, template corev1.PodTemplateSpec) string {
 
 func TestTheWebhookAndTheFileInjectorDoTheSame(t *testing.T) {
 	for _, ordinary := range []bool{false, true} {
-		o := inject.Options{Image: "example.com/memwatchd:v1", DashboardURL: "ws://hub:4000", Ordinary: ordinary}
+		o := inject.Options{Image: "example.com/memwatchd:v1", DashboardURL: "wss://hub:4000", Secret: "memwatch-agent", Ordinary: ordinary}
 		for _, s := range shapes {
 			t.Run(fmt.Sprintf("%s, ordinary %v", s.name, ordinary), func(t *testing.T) {
 				manifest := s.deployment(t)
@@ -186,7 +187,7 @@ func TestTheWebhookAndTheFileInjectorDoTheSame(t *testing.T) {
 // TestTheInjectedSidecarIsTheComponents keeps the two ways to a sidecar alike.
 func TestTheInjectedSidecarIsTheComponents(t *testing.T) {
 	want, _ := watched(t, "sidecar", "Deployment")
-	pod, _ := reviewed(t, decode(t, shape{pod: app}.deployment(t))[0].typed.(*appsv1.Deployment).Spec.Template, inject.Options{Image: "ghcr.io/zupee/memwatchd:latest", DashboardURL: "ws://h"})
+	pod, _ := reviewed(t, decode(t, shape{pod: app}.deployment(t))[0].typed.(*appsv1.Deployment).Spec.Template, inject.Options{Image: "ghcr.io/zupee/memwatchd:latest", DashboardURL: "wss://h", Secret: "memwatch-agent"})
 	got, c := pod.Spec.InitContainers[0], want.InitContainers[0]
 	got.Env, c.Env = nil, nil
 	if !reflect.DeepEqual(got, c) || !reflect.DeepEqual(pod.Spec.Volumes, want.Volumes) {

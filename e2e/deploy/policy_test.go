@@ -74,21 +74,35 @@ func violations(pod *corev1.PodSpec) []string {
 	return out
 }
 
-func TestEveryKustomizationIsValidAndKeepsToThePolicy(t *testing.T) {
+// rendered is all that deploy/ makes: each kustomization, and the chart with the
+// values of each example.
+func rendered(t *testing.T) map[string][]object {
+	t.Helper()
+	out := map[string][]object{}
 	for _, dir := range kustomizations(t) {
+		out[dir] = kustomized(t, dir)
+	}
+	for name, values := range examples(t) {
+		out["chart as "+name] = helmed(t, values)
+	}
+	return out
+}
+
+func TestAllPodsKeepToThePolicy(t *testing.T) {
+	for from, objects := range rendered(t) {
 		pods := 0
-		for _, o := range kustomized(t, dir) {
+		for _, o := range objects {
 			pod := podOf(o)
 			if pod == nil {
 				continue
 			}
 			pods++
 			for _, v := range violations(&pod.Spec) {
-				t.Errorf("%s: %s: %s", dir, o, v)
+				t.Errorf("%s: %s: %s", from, o, v)
 			}
 		}
 		if pods == 0 {
-			t.Errorf("%s: no workload in it", dir)
+			t.Errorf("%s: no workload in it", from)
 		}
 	}
 }

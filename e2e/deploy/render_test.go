@@ -10,6 +10,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -33,19 +34,20 @@ func (o object) String() string { return o.kind + " " + o.name }
 
 // types are the kinds that we ship, and make.
 var types = map[string]func() any{
-	"v1/Namespace":                       func() any { return new(corev1.Namespace) },
-	"v1/ServiceAccount":                  func() any { return new(corev1.ServiceAccount) },
-	"v1/Service":                         func() any { return new(corev1.Service) },
-	"v1/ConfigMap":                       func() any { return new(corev1.ConfigMap) },
-	"v1/Pod":                             func() any { return new(corev1.Pod) },
-	"apps/v1/Deployment":                 func() any { return new(appsv1.Deployment) },
-	"apps/v1/StatefulSet":                func() any { return new(appsv1.StatefulSet) },
-	"apps/v1/DaemonSet":                  func() any { return new(appsv1.DaemonSet) },
-	"batch/v1/Job":                       func() any { return new(batchv1.Job) },
-	"batch/v1/CronJob":                   func() any { return new(batchv1.CronJob) },
-	"policy/v1/PodDisruptionBudget":      func() any { return new(policyv1.PodDisruptionBudget) },
-	"networking.k8s.io/v1/NetworkPolicy": func() any { return new(networkingv1.NetworkPolicy) },
-	"networking.k8s.io/v1/Ingress":       func() any { return new(networkingv1.Ingress) },
+	"v1/Namespace":                           func() any { return new(corev1.Namespace) },
+	"v1/ServiceAccount":                      func() any { return new(corev1.ServiceAccount) },
+	"v1/Service":                             func() any { return new(corev1.Service) },
+	"v1/ConfigMap":                           func() any { return new(corev1.ConfigMap) },
+	"v1/Pod":                                 func() any { return new(corev1.Pod) },
+	"apps/v1/Deployment":                     func() any { return new(appsv1.Deployment) },
+	"apps/v1/StatefulSet":                    func() any { return new(appsv1.StatefulSet) },
+	"apps/v1/DaemonSet":                      func() any { return new(appsv1.DaemonSet) },
+	"batch/v1/Job":                           func() any { return new(batchv1.Job) },
+	"batch/v1/CronJob":                       func() any { return new(batchv1.CronJob) },
+	"policy/v1/PodDisruptionBudget":          func() any { return new(policyv1.PodDisruptionBudget) },
+	"autoscaling/v2/HorizontalPodAutoscaler": func() any { return new(autoscalingv2.HorizontalPodAutoscaler) },
+	"networking.k8s.io/v1/NetworkPolicy":     func() any { return new(networkingv1.NetworkPolicy) },
+	"networking.k8s.io/v1/Ingress":           func() any { return new(networkingv1.Ingress) },
 	"admissionregistration.k8s.io/v1/MutatingWebhookConfiguration": func() any { return new(admissionv1.MutatingWebhookConfiguration) },
 }
 

@@ -88,7 +88,7 @@ func TestTheSidecarIsTheSameInEachVariant(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s of a %s differs:\n%+v\nwant\n%+v", c[0], c[1], got, want)
 		}
-		if len(pod.Volumes) != 1 || len(violations(&pod)) > 0 {
+		if len(pod.Volumes) != 2 || len(violations(&pod)) > 0 {
 			t.Errorf("%s of a %s: volumes %v, violations %v", c[0], c[1], pod.Volumes, violations(&pod))
 		}
 	}
@@ -97,18 +97,12 @@ func TestTheSidecarIsTheSameInEachVariant(t *testing.T) {
 // TestTheProgramsTakeWhatManifestsGiveThem runs the programs' own checks with
 // the arguments, environment and configuration of the manifests.
 func TestTheProgramsTakeWhatManifestsGiveThem(t *testing.T) {
-	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/memwatchd")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	pod, config := watched(t, "sidecar", "Deployment")
 	c := pod.InitContainers[0]
 	if !reflect.DeepEqual(c.Args, []string{"run"}) {
 		t.Errorf("args %v", c.Args)
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "memwatchd"), "config", "show")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(built(t), "memwatchd"), "config", "show")
 	cmd.Env = append(os.Environ(), "MEMWATCH_TARGET_LIMIT=536870912")
 	for _, e := range c.Env {
 		value := e.Value
@@ -132,7 +126,7 @@ func TestTheProgramsTakeWhatManifestsGiveThem(t *testing.T) {
 		t.Fatalf("%v in\n%s", err, out)
 	}
 	for key, want := range map[string]any{
-		"serviceName": "shop", "dashboardUrl": "ws://memwatch-hub.memwatch:4000", "checkInterval": "10s", "leakThresholdMB": 50.0,
+		"serviceName": "shop", "dashboardUrl": "wss://memwatch-hub.memwatch:4000", "checkInterval": "10s", "leakThresholdMB": 50.0,
 		"targetUrl": "http://localhost:6060", "targetLimit": "512MiB", "listen": ":4001",
 	} {
 		if !reflect.DeepEqual(got[key], want) {
