@@ -247,8 +247,9 @@ func (a *agent) begin(ctx context.Context, r *runner, c change) {
 	r.target, r.url, r.interval, r.scraper = c.of.Target, c.of.Scrape.URL, c.interval, c.scraper
 	r.watch = newWatch(c.scraper, c.detector, c.share)
 	r.history = newHistory(c.history)
+	r.saved = time.Now().Add(-phase(r.target, stateEvery)) // each target its own turn
 	if det := a.states.restore(r.target, r.url, c.detector, r.history, time.Now()); det != nil {
-		r.watch.det, r.saved = det, time.Now()
+		r.watch.det = det
 		r.status.judged(det.Verdict())
 	}
 	a.watching.Go(func() { r.run(ctx) })

@@ -33,8 +33,9 @@ type runner struct {
 	log      *slog.Logger
 
 	url      string    // of the target
-	unsaved  bool      // there was a reading since
-	saved    time.Time // when what is known was, last
+	unsaved  bool      // there was a reading since what is known was saved
+	urgent   bool      // it is to be saved as soon as may be
+	saved    time.Time // when it was, last
 	history  *history
 	gasp     gasp
 	stale    *stale // evidence that is to be completed, nil for none
@@ -140,7 +141,8 @@ func (r *runner) step(ctx context.Context) {
 		r.drop(err)
 	}
 	r.keep.look(ctx, r, l, v)
-	r.save(l.is != l.was)
+	r.urgent = r.urgent || l.is != l.was
+	r.save(false)
 }
 
 // learn says of which version the target is, when that is news.
@@ -157,17 +159,18 @@ func (r *runner) learn(b scraper.Build) {
 	}
 }
 
-// save keeps what is known of the target on disk: now and then, or at once.
-func (r *runner) save(now bool) {
-	if !now && time.Since(r.saved) < stateEvery {
+// save keeps what is known of the target on disk: now and then, soon after a
+// change of its state, and at the end, for which last stands.
+func (r *runner) save(last bool) {
+	now := time.Now()
+	if !r.unsaved || !last && !r.urgent && now.Sub(r.saved) < stateEvery {
 		return
 	}
-	if !r.unsaved {
-		return
+	err := r.states.save(r.target, r.url, r.watch.det, r.history, now, last)
+	if errors.Is(err, errBusy) {
+		return // after the next reading
 	}
-	r.saved = time.Now()
-	err := r.states.save(r.target, r.url, r.watch.det, r.history, r.saved)
-	r.unsaved = err != nil
+	r.saved, r.urgent, r.unsaved = now, false, err != nil
 	if err != nil && !errors.Is(err, errLate) {
 		if times, ok := r.logged.allow("state", r.saved); ok {
 			r.log.Error("what is known of the target is not on disk: a restart now would cost it", "error", err, "times", times)

@@ -31,9 +31,10 @@ type states struct {
 	lock *os.File
 	log  *slog.Logger
 
-	mu       sync.Mutex // one at a time: that bounds the memory it takes
+	turn     sync.Mutex // one file at a time: that bounds the memory it takes
+	late     bool       // the newest save came too late
+	mu       sync.Mutex // of what follows; never held while the disk works
 	patience time.Duration
-	late     bool // the newest save came too late
 	stats    stateStats
 }
 
@@ -121,22 +122,35 @@ func (s *states) bound(grace time.Duration) {
 	s.patience = max(grace/2, minPatience)
 }
 
-// errLate says that the turn of a save came too late; states has logged it.
-var errLate = errors.New("the disk is too slow")
+// Reasons not to save. errLate says that the turn of a save came too late;
+// states has logged it. errBusy says that the disk is at work for another target.
+var (
+	errLate = errors.New("the disk is too slow")
+	errBusy = errors.New("another state is being saved")
+)
 
-// save writes what is known of a target.
-func (s *states) save(t memwatch.Target, url string, det *detector.Detector, h *history, now time.Time) error {
+// save writes what is known of a target. Unless it is the last chance it does
+// not wait for its turn: a slow disk must not hold up the readings of all targets.
+func (s *states) save(t memwatch.Target, url string, det *detector.Detector, h *history, now time.Time, last bool) error {
 	if s == nil {
 		return nil
 	}
 	asked := time.Now()
+	if !s.turn.TryLock() {
+		if !last {
+			return errBusy
+		}
+		s.turn.Lock()
+	}
+	defer s.turn.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	patience := s.patience
+	s.mu.Unlock()
 	was := s.late
-	if s.late = time.Since(asked) > s.patience; s.late {
-		s.stats.failed++
+	if s.late = time.Since(asked) > patience; s.late {
+		s.count(&s.stats.failed)
 		if !was {
-			s.log.Warn("what is known of the targets takes long to save: the rest stays as it was last saved", "waited", s.patience)
+			s.log.Warn("what is known of the targets takes long to save: the rest stays as it was last saved", "waited", patience)
 		}
 		return errLate
 	}
@@ -145,11 +159,17 @@ func (s *states) save(t memwatch.Target, url string, det *detector.Detector, h *
 		SavedAt: memwatch.Milli(now), Stride: h.stride, History: h.kept,
 	}, s.path(t), det)
 	if err != nil {
-		s.stats.failed++
+		s.count(&s.stats.failed)
 		return fmt.Errorf("save what is known: %w", err)
 	}
-	s.stats.saved++
+	s.count(&s.stats.saved)
 	return nil
+}
+
+func (s *states) count(n *uint64) {
+	s.mu.Lock()
+	*n++
+	s.mu.Unlock()
 }
 
 func (s *states) write(head stateHead, path string, det *detector.Detector) error {
@@ -186,20 +206,20 @@ func (s *states) restore(t memwatch.Target, url string, cfg detector.Config, h *
 	if s == nil {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	path := s.path(t)
 	det, err := s.read(path, t, url, cfg, h, now)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		s.stats.refused++
+		s.count(&s.stats.refused)
 		s.log.Warn("what was known of a target cannot be used: it is learnt anew",
 			"service", t.Service, "instance", t.Instance, "file", path, "error", err)
 		return nil
 	}
-	s.stats.restored++
+	s.count(&s.stats.restored)
 	return det
 }
 

@@ -52,7 +52,7 @@ func leaking(t *testing.T) (*fakeSource, *watch, *history) {
 func TestWhatIsKnownOfATargetOutlivesTheAgent(t *testing.T) {
 	src, w, h := leaking(t)
 	s := openedStates(t, t.TempDir(), io.Discard)
-	if err := s.save(shop, "http://shop", w.det, h, src.at); err != nil {
+	if err := s.save(shop, "http://shop", w.det, h, src.at, true); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(s.path(shop))
@@ -107,7 +107,7 @@ func TestAStateThatCannotBeUsedIsSaidAndTheTargetLearntAnew(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			log := &lines{}
 			s := openedStates(t, t.TempDir(), log)
-			if err := s.save(shop, "http://shop", w.det, h, src.at); err != nil {
+			if err := s.save(shop, "http://shop", w.det, h, src.at, true); err != nil {
 				t.Fatal(err)
 			}
 			if c.spoil != nil {
@@ -148,6 +148,21 @@ func TestOnlyWhatIsNewIsSaved(t *testing.T) {
 	}
 }
 
+func TestADiskAtWorkForOneTargetHoldsUpNoOther(t *testing.T) {
+	k := newKept(t)
+	k.states = openedStates(t, t.TempDir(), io.Discard)
+	k.states.turn.Lock()
+	k.step(t.Context())
+	k.states.turn.Unlock()
+	if n := k.states.stats; n.saved != 0 || n.failed != 0 {
+		t.Errorf("%+v while another target is saved", n)
+	}
+	k.save(false)
+	if n := k.states.stats.saved; n != 1 {
+		t.Errorf("%d saves once the disk is free, want 1", n)
+	}
+}
+
 // At the end all targets want to save at once; that must not outlast the grace.
 func TestSavesWhoseTurnComesTooLateAreLeftOutAndThatIsSaidOnce(t *testing.T) {
 	src, w, h := leaking(t)
@@ -159,7 +174,7 @@ func TestSavesWhoseTurnComesTooLateAreLeftOutAndThatIsSaidOnce(t *testing.T) {
 	}
 	s.patience = -1
 	for range 3 {
-		if err := s.save(shop, "http://shop", w.det, h, src.at); !errors.Is(err, errLate) {
+		if err := s.save(shop, "http://shop", w.det, h, src.at, true); !errors.Is(err, errLate) {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -131,9 +131,15 @@ func (s *Store) insert(b *Bundle) {
 
 // Due reports whether it is time for another bundle of this role, so that
 // nothing is fetched in vain: a baseline for each life and each BaselineEvery,
-// other roles each Cooldown.
+// other roles each Cooldown. While the disk is at work for another target no
+// baseline is due: it can wait, and so need nobody's readings.
 func (s *Store) Due(t memwatch.Target, role memwatch.Role, life, now time.Time) bool {
-	s.mu.Lock()
+	if !s.mu.TryLock() {
+		if role == memwatch.RoleBaseline {
+			return false
+		}
+		s.mu.Lock()
+	}
 	defer s.mu.Unlock()
 	return s.due(t, role, life, now)
 }

@@ -551,3 +551,16 @@ func FuzzNormalize(f *testing.F) {
 		}
 	})
 }
+
+func TestABaselineWaitsWhileTheDiskIsAtWork(t *testing.T) {
+	s := openStore(t, testConfig(t), nil)
+	s.mu.Lock()
+	due := s.Due(shop, memwatch.RoleBaseline, life, start)
+	s.mu.Unlock()
+	if due {
+		t.Error("a baseline is due while another bundle is being written")
+	}
+	if !s.Due(shop, memwatch.RoleBaseline, life, start) {
+		t.Error("no baseline is due afterwards")
+	}
+}

@@ -20,35 +20,52 @@ var (
 	v1 = version{"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "}
 )
 
-// memory is the lowest limit on the way from the process's cgroup to the root,
-// and what the group that has it uses, less its inactive file cache. ok is
-// false when nothing limits the process, or its group cannot be seen.
-func (c cgroups) memory(pid int) (usage, limit float64, ok bool) {
+// group is the control group that limits a process; none when limit is 0.
+type group struct {
+	version
+	dir   string
+	limit float64
+}
+
+// tightest is the group with the lowest limit on the way from the process's
+// group to the root; none when nothing limits the process, or its group cannot
+// be seen.
+func (c cgroups) tightest(pid int) group {
 	proc := filepath.Join(c.root, "proc", strconv.Itoa(pid))
 	text, err := os.ReadFile(filepath.Join(proc, "cgroup"))
 	if err != nil {
-		return 0, 0, false
+		return group{}
 	}
 	own, _ := os.ReadFile(filepath.Join(c.root, "proc/self/cgroup"))
-	limit = noLimit
+	least := group{limit: noLimit}
 	for line := range bytes.Lines(text) {
 		v, path, known := parseCgroup(string(bytes.TrimSpace(line)))
 		if !known {
 			continue
 		}
 		for _, dir := range c.groups(v, path, proc, bytes.Contains(own, line)) {
-			l, err := readNumber(filepath.Join(dir, v.limit))
-			if err != nil || l >= limit {
+			g := group{version: v, dir: dir}
+			if g.limit, err = readNumber(filepath.Join(dir, v.limit)); err != nil || g.limit >= least.limit {
 				continue
 			}
-			u, err := readNumber(filepath.Join(dir, v.usage))
-			if err != nil {
-				continue
+			if _, ok := g.usage(); ok {
+				least = g
 			}
-			limit, usage, ok = l, max(0, u-statValue(filepath.Join(dir, "memory.stat"), v.inactive)), true
 		}
 	}
-	return usage, limit, ok
+	if least.dir == "" {
+		return group{}
+	}
+	return least
+}
+
+// usage is what a group uses, less its inactive file cache.
+func (g *group) usage() (float64, bool) {
+	if g.dir == "" {
+		return 0, false
+	}
+	used, err := readNumber(filepath.Join(g.dir, g.version.usage))
+	return max(0, used-statValue(filepath.Join(g.dir, "memory.stat"), g.inactive)), err == nil
 }
 
 // parseCgroup reads a line of /proc/PID/cgroup: hierarchy:controllers:path.

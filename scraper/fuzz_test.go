@@ -28,7 +28,7 @@ func fuzzReader(f *testing.F, read func([]byte, *memwatch.Sample) error, seeds .
 }
 
 func FuzzVars(f *testing.F) {
-	fuzzReader(f, readVars,
+	fuzzReader(f, func(body []byte, s *memwatch.Sample) error { _, err := readVars(body, s); return err },
 		`{"cmdline":["x"],"memstats":{"HeapAlloc":1000,"NextGC":4000,"NumGC":3,"PauseTotalNs":1500000000,"BySize":[{"Size":0}]}}`,
 		`{"memstats":{"HeapAlloc":"x"}}`, `{"memstats":null}`, `{"memstats":{"HeapAlloc":1e999}}`)
 }

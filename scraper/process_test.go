@@ -44,8 +44,7 @@ func (m machine) run(pid, began, socket int, args ...string) {
 	m.t.Helper()
 	dir := fmt.Sprintf("proc/%d/", pid)
 	m.write(dir+"cmdline", strings.Join(args, "\x00")+"\x00")
-	m.write(dir+"stat", fmt.Sprintf("%d (a) name) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 9 0 %d 0 0", pid, began*userHZ))
-	m.write(dir+"statm", "5000 1000 300 1 0 900 0\n")
+	m.write(dir+"stat", fmt.Sprintf("%d (a) name) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 9 0 %d 5000 1000", pid, began*userHZ))
 	m.write(dir+"environ", "HOME=/\x00GOGC=50\x00GOMEMLIMIT=512MiB\x00")
 	fd := filepath.Join(m.root, dir, "fd")
 	if err := os.MkdirAll(fd, 0o700); err != nil {
@@ -63,11 +62,12 @@ func (m machine) find(url string, is claim) process {
 		m.t.Fatal(err)
 	}
 	p := process{root: m.root}
+	m.t.Cleanup(p.forget)
 	socket := ""
 	if u.Scheme == "unix" {
 		socket = u.Path
 	}
-	p.find(u, socket, is)
+	p.find(u, socket, is, time.Now())
 	return p
 }
 
@@ -142,7 +142,7 @@ func TestAReusedProcessNumberIsNoticed(t *testing.T) {
 	m.run(40, 100, 555, "web")
 	p := m.find(":6060", claim{args: []string{"web"}})
 	var s memwatch.Sample
-	m.write("proc/40/stat", "40 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 9 0 99900 0 0")
+	m.write("proc/40/stat", "40 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 9 0 99900 5000 1000")
 	if p.read(&s) {
 		t.Error("another process with the same number was taken for the target")
 	}
@@ -195,9 +195,9 @@ func TestMemoryOfCgroups(t *testing.T) {
 			m.write("proc/40/cgroup", "1:cpu:/z\n"+c.line+"\n")
 			m.write("proc/self/cgroup", c.own+"\n")
 			c.files(m)
-			usage, limit, ok := cgroups{m.root}.memory(40)
-			if ok != (c.limit > 0) || ok && (limit != c.limit || usage != c.usage) {
-				t.Errorf("limit %v, usage %v, %v; want %v, %v", limit, usage, ok, c.limit, c.usage)
+			g := cgroups{m.root}.tightest(40)
+			if usage, _ := g.usage(); g.limit != c.limit || usage != c.usage {
+				t.Errorf("limit %v, usage %v; want %v, %v", g.limit, usage, c.limit, c.usage)
 			}
 		})
 	}
@@ -213,5 +213,21 @@ func TestGOMEMLIMITAsTheRuntimeReadsIt(t *testing.T) {
 		if v, ok := goMemLimit(in); ok {
 			t.Errorf("%s: %v, want none", in, v)
 		}
+	}
+}
+
+func TestTargetsShareOneSearchAndANewProcessIsFoundAtOnce(t *testing.T) {
+	m := newMachine(t)
+	m.run(40, 100, 555, "web")
+	if p := m.find(":6060", claim{args: []string{"web"}}); p.pid != 40 {
+		t.Fatalf("found process %d, want 40", p.pid)
+	}
+	first := around.at
+	if p := m.find(":6060", claim{args: []string{"web"}}); p.pid != 40 || !around.at.Equal(first) {
+		t.Errorf("found process %d, by another search: %v", p.pid, !around.at.Equal(first))
+	}
+	m.run(41, 100, 777, "app")
+	if p := m.find("unix:///run/app.sock", claim{args: []string{"app"}}); p.pid != 41 {
+		t.Errorf("found process %d that has just begun, want 41", p.pid)
 	}
 }

@@ -63,8 +63,13 @@ func New(cfg Config) (*Scraper, error) {
 	return s, nil
 }
 
-// Close lets go of the connection.
-func (s *Scraper) Close() { s.client.close() }
+// Close lets go of the connection and the process.
+func (s *Scraper) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client.close()
+	s.process.forget()
+}
 
 // Sample takes one reading from all that the target serves. An endpoint that
 // fails does not lose what the others gave (see Trouble); an error means that
@@ -140,11 +145,12 @@ func (s *Scraper) heapAlone(ctx context.Context) error {
 func (s *Scraper) system(ctx context.Context, sample *memwatch.Sample) {
 	found := s.process.read(sample)
 	if !found { // restarted: another process has the port
-		s.process, s.lookAgain = process{root: s.process.root}, time.Time{}
+		s.process.forget()
+		s.lookAgain = time.Time{}
 	}
 	if s.process.pid == 0 && !sample.Time.Before(s.lookAgain) {
 		s.lookAgain = sample.Time.Add(lookEvery)
-		s.process.find(s.client.base, s.client.socket, s.claimed(ctx, sample))
+		s.process.find(s.client.base, s.client.socket, s.claimed(ctx, sample), sample.Time)
 		s.process.read(sample)
 	}
 	if s.client.cfg.LimitBytes > 0 {

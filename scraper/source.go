@@ -131,10 +131,11 @@ func (s *Scraper) wake() {
 }
 
 func (s *Scraper) readVars(body []byte, sample *memwatch.Sample) error {
+	cmdline, err := readVars(body, sample)
 	if s.process.pid == 0 {
-		s.claim.args = varsArgs(body)
+		s.claim.args = argsOf(cmdline)
 	}
-	return readVars(body, sample)
+	return err
 }
 
 func (s *Scraper) readMetrics(body []byte, sample *memwatch.Sample) error {
