@@ -110,10 +110,18 @@ testdata/discovery.yaml:7: discovery[2].timeout: is 1ms: want 100ms to 5m`,
 	"merge.yaml":     `testdata/merge.yaml:2: log: the anchor here holds itself: take the alias out of it`,
 	"two.yaml":       `testdata/two.yaml:2: a second document begins here: one file holds one configuration`,
 	"list.yaml":      `testdata/list.yaml:1: found a list: want keys with values`,
-	"listen.yaml":    `testdata/listen.yaml:1: listen: found "4001": want host:port such as 127.0.0.1:4001, or empty for none`,
-	"tls.yaml":       `testdata/tls.yaml:2: uplink.certFile: it goes with uplink.keyFile: want both or neither`,
-	"secret.yaml":    `testdata/secret.yaml:1: dashboardUrl: found "wss://u:xxxxx@hub": a secret in a URL ends in logs: put the token in a file, uplink.tokenFile`,
-	"urls.yaml":      `testdata/urls.yaml:2: uplink.urls: "hub:1": want a URL that begins with ws:// or wss://, as ws://localhost:4000`,
+	"listen.yaml":    `testdata/listen.yaml:1: listen: found "4001": want host:port such as 127.0.0.1:4001, a port from 0 to 65535, or empty for none`,
+	"all.yaml": `testdata/all.yaml:2: checkInterval: found "soon": want a duration such as 10s or 1m30s, or a number of milliseconds
+testdata/all.yaml:3: leakThresholdMB: found -1: want more than 0, at most 1048576
+testdata/all.yaml:4: histrySize: unknown key: did you mean "historySize"?
+testdata/all.yaml:5: listen: found "127.0.0.1:99999": want host:port such as 127.0.0.1:4001, a port from 0 to 65535, or empty for none
+testdata/all.yaml:7: spool.maxBytes: found "lots": want a size such as 50MiB or 1GB
+testdata/all.yaml:9: targets[0]: found "shop": want keys with values
+testdata/all.yaml:10: targets[1].url: found "ftp://shop": the scheme "ftp" is not known; want http://host:port, host:port, :port or unix:///path.sock
+testdata/all.yaml:11: targets[2].timeout: is 1ms: want 100ms to 5m`,
+	"tls.yaml":    `testdata/tls.yaml:2: uplink.certFile: it goes with uplink.keyFile: want both or neither`,
+	"secret.yaml": `testdata/secret.yaml:1: dashboardUrl: found "wss://u:xxxxx@hub": a secret in a URL ends in logs: put the token in a file, uplink.tokenFile`,
+	"urls.yaml":   `testdata/urls.yaml:2: uplink.urls: "hub:1": want a URL that begins with ws:// or wss://, as ws://localhost:4000`,
 	"both.yaml": `testdata/both.yaml:2: targets[0]: username and bearerTokenFile are both set: want one
 testdata/both.yaml:4: discovery[0]: files and dns are both empty: want one of them`,
 	"name.yaml": `testdata/name.yaml:2: targets[0]: service "shop\nfront": want 1 to 200 characters, none of them control characters`,
@@ -158,7 +166,8 @@ func TestFlagsBeatTheEnvironmentAndThatBeatsTheFile(t *testing.T) {
 func TestABadVariableOrFlagIsNamed(t *testing.T) {
 	env := func(name string) (string, bool) { return "soon", name == "MEMWATCH_CHECK_INTERVAL" }
 	_, err := Load("", env, map[string]string{"log-level": "loud"})
-	want := `environment MEMWATCH_CHECK_INTERVAL: checkInterval: found "soon": want a duration such as 10s or 1m30s, or a number of milliseconds`
+	want := `environment MEMWATCH_CHECK_INTERVAL: checkInterval: found "soon": want a duration such as 10s or 1m30s, or a number of milliseconds
+flag --log-level: log.level: found "loud": want debug, info, warn, error`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -36,16 +39,43 @@ func Load(path string, env func(string) (string, bool), flags map[string]string)
 	l.file(doc)
 	l.environment(env)
 	l.flags(flags)
-	if len(l.errs) == 0 {
+	if !l.unreadable {
 		l.source = path
+		found := len(l.errs)
 		l.validate()
+		l.errs = append(l.errs[:found], slices.DeleteFunc(l.errs[found:], l.follows)...)
 	}
+	slices.SortStableFunc(l.errs, func(a, b error) int { return cmp.Compare(l.place(a), l.place(b)) })
 	return l.cfg, errors.Join(l.errs...)
+}
+
+// follows tells an error about a key that holds its default, because what the
+// file says of it was refused already, or about one that this is a part of.
+func (l *loader) follows(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && slices.ContainsFunc(l.refused, func(key string) bool { return within(e.Key, key) || within(key, e.Key) })
+}
+
+// within reports whether key is path, or a part of it.
+func within(key, path string) bool {
+	rest, ok := strings.CutPrefix(key, path)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// place puts what the file says in the order of its lines, before all else.
+func (l *loader) place(err error) int {
+	var e *Error
+	if errors.As(err, &e) && e.Line > 0 {
+		return e.Line
+	}
+	return math.MaxInt
 }
 
 type loader struct {
 	shaper
 	cfg Config
+	// unreadable says that nothing is known of what the file wants.
+	unreadable bool
 	// said are the keys whose value came from a variable or a flag, with its name.
 	said map[string]string
 }
@@ -57,25 +87,32 @@ func (l *loader) file(doc []byte) {
 	case errors.Is(err, io.EOF):
 		return
 	case err != nil:
+		l.unreadable = true
 		l.errs = append(l.errs, &Error{Source: l.source, Message: strings.TrimPrefix(err.Error(), "yaml: ")})
 		return
 	}
 	var more yaml.Node
 	if dec.Decode(&more) == nil {
+		l.unreadable = true
 		l.errs = append(l.errs, &Error{Source: l.source, Line: more.Line, Message: "a second document begins here: one file holds one configuration"})
 		return
 	}
 	l.decode(n.Content[0])
 }
 
-// decode puts a checked document over what is there.
+// decode puts what is right of a document over what is there.
 func (l *loader) decode(n *yaml.Node) {
 	before := len(l.errs)
 	l.fit(n, field{typ: reflect.TypeFor[Config]()}, "")
-	if len(l.errs) > before {
+	if l.bad[n] {
+		l.unreadable = true
 		return
 	}
+	if len(l.errs) > before {
+		l.prune(n)
+	}
 	if err := n.Decode(&l.cfg); err != nil { // the shape is right: this is yaml's own limits
+		l.unreadable = true
 		l.errs = append(l.errs, &Error{Source: l.source, Message: strings.TrimPrefix(err.Error(), "yaml: ")})
 	}
 }

@@ -53,9 +53,23 @@ type shaper struct {
 	lines  map[string]int
 	errs   []error
 	within []*yaml.Node // mappings, each in the one before
+	// bad are the nodes that do not fit, refused the keys that have none but them.
+	bad     map[*yaml.Node]bool
+	refused []string
 }
 
+// fail refuses a value; its key keeps what it was.
 func (s *shaper) fail(n *yaml.Node, path, format string, args ...any) {
+	s.refused = append(s.refused, path)
+	s.failKey(n, path, format, args...)
+}
+
+// failKey refuses a key that has no place there.
+func (s *shaper) failKey(n *yaml.Node, path, format string, args ...any) {
+	if s.bad == nil {
+		s.bad = map[*yaml.Node]bool{}
+	}
+	s.bad[n] = true
 	s.errs = append(s.errs, &Error{Source: s.source, Line: n.Line, Key: path, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -82,6 +96,9 @@ func (s *shaper) fit(n *yaml.Node, f field, path string) {
 		}
 		for i, item := range n.Content {
 			s.fit(item, field{typ: t.Elem()}, path+"["+strconv.Itoa(i)+"]")
+			if s.bad[target(item)] { // the list keeps its length: what follows keeps its number
+				n.Content[i] = nothing(t.Elem())
+			}
 		}
 	case t.Kind() == reflect.Map:
 		if n.Kind != yaml.MappingNode {
@@ -118,7 +135,7 @@ func (s *shaper) fitStruct(n *yaml.Node, t reflect.Type, path string) {
 		}
 		at := slices.IndexFunc(fields, func(f field) bool { return f.key == key.Value })
 		if at < 0 {
-			s.fail(key, join(path, key.Value), "unknown key%s", Hint(key.Value, keys(fields)))
+			s.failKey(key, join(path, key.Value), "unknown key%s", Hint(key.Value, keys(fields)))
 			continue
 		}
 		s.fit(value, fields[at], join(path, key.Value))
@@ -130,10 +147,49 @@ func (s *shaper) unique(n *yaml.Node, path string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if line, twice := seen[key.Value]; twice {
-			s.fail(key, join(path, key.Value), "the key is there twice, first in line %d: delete one", line)
+			s.failKey(key, join(path, key.Value), "the key is there twice, first in line %d: delete one", line)
 		}
 		seen[key.Value] = key.Line
 	}
+}
+
+// target is what an alias stands for.
+func target(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+// nothing is a value that leaves a type at its default.
+func nothing(t reflect.Type) *yaml.Node {
+	if t.Kind() == reflect.Struct {
+		return &yaml.Node{Kind: yaml.MappingNode}
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str"}
+}
+
+// prune takes what does not fit out of a document, so that the rest of it can be
+// judged, too.
+func (s *shaper) prune(n *yaml.Node) {
+	n = target(n)
+	if n.Kind == yaml.SequenceNode {
+		for _, item := range n.Content {
+			s.prune(item)
+		}
+	}
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	var kept []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if !s.bad[key] && !s.bad[target(value)] {
+			s.prune(value)
+			kept = append(kept, key, value)
+		}
+	}
+	n.Content = kept
 }
 
 // fitScalar checks a single value and rewrites it into what the decoder takes.

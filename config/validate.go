@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -18,7 +19,8 @@ import (
 func (l *loader) validate() {
 	c := &l.cfg
 	l.check("checkInterval", c.CheckInterval >= 100*time.Millisecond && c.CheckInterval <= time.Hour, "found %v: want 100ms to 1h", c.CheckInterval)
-	l.check("leakThresholdMB", c.LeakThresholdMB > 0 && c.LeakThresholdMB <= 1<<20, "found %v: want more than 0, at most 1048576", c.LeakThresholdMB)
+	threshold := c.LeakThresholdMB > 0 && c.LeakThresholdMB <= 1<<20
+	l.check("leakThresholdMB", threshold, "found %v: want more than 0, at most 1048576", c.LeakThresholdMB)
 	l.check("profileShare", c.ProfileShare > 0 && c.ProfileShare <= 1, "found %v: want more than 0, at most 1 (a whole core)", c.ProfileShare)
 	l.check("historySize", c.HistorySize >= 10 && c.HistorySize <= 10_000, "found %d: want 10 to 10000", c.HistorySize)
 	l.check("snapshotPath", c.SnapshotPath != "" || !c.EnableHeapSnapshots, "is empty: want a folder, or enableHeapSnapshots: false")
@@ -27,10 +29,13 @@ func (l *loader) validate() {
 	l.word("log.format", c.Log.Format, "text", "json")
 	if c.Listen != "" {
 		_, port, err := net.SplitHostPort(c.Listen)
-		l.check("listen", err == nil && port != "", "found %q: want host:port such as 127.0.0.1:4001, or empty for none", c.Listen)
+		_, bad := strconv.ParseUint(port, 10, 16)
+		l.check("listen", err == nil && bad == nil, "found %q: want host:port such as 127.0.0.1:4001, a port from 0 to 65535, or empty for none", c.Listen)
 	}
 	a := c.Agent()
-	l.room("detector", a.Detector.Validate())
+	if threshold {
+		l.room("detector", a.Detector.Validate())
+	}
 	if c.EnableHeapSnapshots {
 		l.room("capture", a.Capture.Validate())
 	}
