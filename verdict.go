@@ -60,6 +60,17 @@ func (s Severity) Rank() int {
 	return 0
 }
 
+// LimitSource says whose limit it is.
+type LimitSource string
+
+// The sources of a limit.
+const (
+	LimitCgroup     LimitSource = "cgroup"
+	LimitGoMemLimit LimitSource = "gomemlimit" // the Go runtime's soft limit
+	LimitConfig     LimitSource = "config"
+	LimitAssumed    LimitSource = "assumed" // nothing told one
+)
+
 // Interval is an estimate with its 95 % interval.
 type Interval struct {
 	Estimate float64 `json:"estimate"`
@@ -120,10 +131,9 @@ type Verdict struct {
 	GrowthBytesPerSecond Interval  `json:"growthBytesPerSecond"`
 	// GrowthBytes is how much has grown since Since.
 	GrowthBytes float64 `json:"growthBytes"`
-	// LimitBytes is what the growth runs into; LimitSource says whose limit it is
-	// (cgroup, gomemlimit, config, or assumed when nothing told one).
-	LimitBytes  int64  `json:"limitBytes"`
-	LimitSource string `json:"limitSource"`
+	// LimitBytes is what the growth runs into; LimitSource says whose limit it is.
+	LimitBytes  int64       `json:"limitBytes"`
+	LimitSource LimitSource `json:"limitSource"`
 	// TimeToLimitSeconds is null when nothing grows toward the limit; the range
 	// comes from the growth's interval, its high end null when it may never get there.
 	TimeToLimitSeconds     *float64 `json:"timeToLimitSeconds"`

@@ -147,7 +147,7 @@ func (k *keeper) role(l *look, v *memwatch.Verdict) memwatch.Role {
 
 // dying reports whether the limit, one that somebody set, is about to be reached.
 func dying(v *memwatch.Verdict) bool {
-	return v != nil && v.LimitSource != "assumed" && v.TimeToLimitSeconds != nil && *v.TimeToLimitSeconds < lastGaspSeconds
+	return v != nil && v.LimitSource != memwatch.LimitAssumed && v.TimeToLimitSeconds != nil && *v.TimeToLimitSeconds < lastGaspSeconds
 }
 
 // save returns what it saved, nil when it could not.

@@ -9,7 +9,7 @@ import (
 // danger is how soon a growth hurts.
 type danger struct {
 	limit  float64 // bytes
-	source string  // cgroup, gomemlimit, config or assumed
+	source memwatch.LimitSource
 	used   float64 // bytes, of the same memory that the limit limits
 	// factor is how many bytes of memory one byte of growth costs.
 	factor float64
@@ -105,25 +105,25 @@ func secondsTo(room, rate float64) float64 {
 
 // limit is the nearest limit known. The soft limit of the Go runtime counts as
 // one: beyond it the process does not die, but it does little else than collect.
-func (d *Detector) limit() (bytes float64, source string) {
+func (d *Detector) limit() (bytes float64, source memwatch.LimitSource) {
 	if d.cfg.LimitBytes > 0 {
-		return float64(d.cfg.LimitBytes), "config"
+		return float64(d.cfg.LimitBytes), memwatch.LimitConfig
 	}
 	hard, hasHard := d.last.Get(memwatch.LimitBytes)
 	soft, hasSoft := d.last.Get(memwatch.GoMemLimitBytes)
 	soft *= softLimitShare
 	switch {
 	case hasSoft && soft > 0 && (!hasHard || soft < hard):
-		return soft, "gomemlimit"
+		return soft, memwatch.LimitGoMemLimit
 	case hasHard && hard > 0:
-		return hard, "cgroup"
+		return hard, memwatch.LimitCgroup
 	}
-	return math.Max(assumedLimit, assumedFactor*d.baseline), "assumed"
+	return math.Max(assumedLimit, assumedFactor*d.baseline), memwatch.LimitAssumed
 }
 
 // used is the memory that counts against the limit.
-func (d *Detector) used(source string) float64 {
-	if source == "gomemlimit" {
+func (d *Detector) used(source memwatch.LimitSource) float64 {
+	if source == memwatch.LimitGoMemLimit {
 		// The GC gives up its own room first: what counts is what it cannot free.
 		live, ok := liveOf(&d.last)
 		sys, okSys := d.last.Get(memwatch.SysBytes)
@@ -185,7 +185,7 @@ func (x *danger) halfGone(ev *evidence) bool {
 	if x.bends && 2*(ev.tr.ceiling-ev.tr.last)*x.factor < x.limit-x.used {
 		return false
 	}
-	return x.source != "assumed" && ev.tr.growth*x.factor >= x.limit-x.used
+	return x.source != memwatch.LimitAssumed && ev.tr.growth*x.factor >= x.limit-x.used
 }
 
 // imminent reports whether the limit is so near that it does not matter any
@@ -219,7 +219,7 @@ const roomShare = 0.25
 // threshold is the growth that is worth a warning wherever the limit is.
 func (d *Detector) threshold(x *danger) float64 {
 	least := float64(d.cfg.LeakThresholdBytes)
-	if x.source == "assumed" {
+	if x.source == memwatch.LimitAssumed {
 		return least
 	}
 	return math.Max(least, roomShare*x.limit)

@@ -25,7 +25,7 @@ func TestTheNearestKnownLimitCounts(t *testing.T) {
 		config  int64
 		signals map[memwatch.Signal]float64
 		limit   float64
-		source  string
+		source  memwatch.LimitSource
 	}{
 		"cgroup":               {0, map[memwatch.Signal]float64{memwatch.LimitBytes: 2 * gib}, 2 * gib, "cgroup"},
 		"GOMEMLIMIT":           {0, map[memwatch.Signal]float64{memwatch.GoMemLimitBytes: gib}, 0.95 * gib, "gomemlimit"},

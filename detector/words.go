@@ -78,11 +78,11 @@ func (d *Detector) summary(v *memwatch.Verdict, ev *evidence, x *danger) string 
 	case x.bends:
 		fmt.Fprintf(&b, "; it flattens, and would end at %s, below the limit", size(ev.tr.ceiling))
 	case math.IsInf(x.left, 0):
-	case x.left < 1 && x.source == "assumed":
+	case x.left < 1 && x.source == memwatch.LimitAssumed:
 		fmt.Fprintf(&b, "; no limit is known, %s is reached", size(x.limit))
 	case x.left < 1:
 		fmt.Fprintf(&b, "; the %s of %s is reached", limitWord(x.source), size(x.limit))
-	case x.source == "assumed":
+	case x.source == memwatch.LimitAssumed:
 		fmt.Fprintf(&b, "; no limit is known, %s would be reached in %s", size(x.limit), duration(x.left))
 	default:
 		fmt.Fprintf(&b, "; the %s of %s is reached in %s", limitWord(x.source), size(x.limit), duration(x.left))
@@ -98,8 +98,8 @@ func (d *Detector) summary(v *memwatch.Verdict, ev *evidence, x *danger) string 
 	return b.String()
 }
 
-func limitWord(source string) string {
-	if source == "gomemlimit" {
+func limitWord(source memwatch.LimitSource) string {
+	if source == memwatch.LimitGoMemLimit {
 		return "soft limit (GC pressure)"
 	}
 	return "limit"
