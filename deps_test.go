@@ -29,6 +29,9 @@ var rooms = []room{
 	{name: "internal/ws"},
 	{name: "internal/durable"},
 	{name: "internal/version"},
+	{name: "internal/output"},
+	{name: "internal/schematest"},
+	{name: "internal/mantest"},
 	{name: "scraper/...", may: []string{"scraper/..."}},
 	{name: "discovery"},
 	{name: "detector/...", may: []string{"detector/..."}},
@@ -48,10 +51,11 @@ var rooms = []room{
 	{name: "hub/api", may: []string{"wire"}},
 	{name: "hub/auth"},
 	{name: "hub", may: []string{"wire", "hub/...", "internal/version", "internal/durable"}},
+	{name: "assistant", may: []string{"wire", "hub/api"}},
 	{name: "ui"},
 	{name: "inject"},
-	{name: "cmd/memwatchd", may: []string{"inject", "config", "agent", "wire", "scraper/...", "detector", "recording", "capture", "internal/version"}},
-	{name: "cmd/memwatch-hub", may: []string{"inject", "hub", "hub/auth", "ui", "internal/version"}},
+	{name: "cmd/memwatchd", may: []string{"inject", "config", "agent", "wire", "scraper/...", "detector", "recording", "capture", "internal/version", "internal/output"}},
+	{name: "cmd/memwatch-hub", may: []string{"assistant", "inject", "hub", "hub/auth", "ui", "internal/version", "internal/output"}},
 	{name: "examples/...", may: []string{"examples/..."}},
 	{name: "memwatchtest", may: []string{"detector", "scraper/pprof"}},
 	{name: "eval/...", may: []string{"*"}},
@@ -88,6 +92,28 @@ func TestDeps(t *testing.T) {
 				continue
 			}
 			t.Errorf("%s imports %s; it may import only the root package and %v", name, dep, rooms[i].may)
+		}
+	}
+}
+
+// sidecar are the modules that memwatchd is made of: it runs beside every replica
+// of every service, and what it weighs is paid as often (docs/adr/0001).
+var sidecar = []string{
+	"github.com/KimMachineGun/automemlimit", "github.com/VictoriaMetrics/metrics", "github.com/google/pprof", "github.com/google/uuid",
+	"github.com/klauspost/compress", "github.com/pbnjay/memory", "github.com/spf13/cobra", "github.com/spf13/pflag",
+	"github.com/valyala/fastrand", "github.com/valyala/histogram", module, "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/term",
+	"golang.org/x/time", "gopkg.in/yaml.v3", "nhooyr.io/websocket",
+}
+
+// TestTheSidecarStaysLight names the module that a change brought into memwatchd.
+func TestTheSidecarStaysLight(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./cmd/memwatchd").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for _, m := range slices.Compact(slices.Sorted(strings.FieldsSeq(string(out)))) {
+		if !slices.Contains(sidecar, m) {
+			t.Errorf("memwatchd is made of %s too: is it worth its weight? then it gets a line in docs/adr/0001-dependencies.md, and one here", m)
 		}
 	}
 }

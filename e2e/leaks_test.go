@@ -4,12 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/api"
 )
 
 // Each way to leak ends with its function in the hub, as the dashboard shows it.
@@ -52,6 +56,63 @@ func TestEachLeakIsNamedInTheHub(t *testing.T) {
 			return nil
 		})
 	}
+	askAnAssistant(t, hub, "map", leaks["map"].function)
+}
+
+// askAnAssistant walks from the fleet to the function as an assistant would, with
+// the program that it would start.
+func askAnAssistant(t *testing.T, hub, service, function string) {
+	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
+	cmd := exec.Command(filepath.Join(binaries, "memwatch-hub"), "mcp", "--hub", "http://"+hub)
+	cmd.Stderr = t.Output()
+	s, err := client.Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("memwatch-hub mcp ends with %v", err)
+		}
+	}()
+	ask := func(tool string, args map[string]any) (string, error) {
+		res, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: args})
+		if err != nil {
+			return "", err
+		}
+		words := res.Content[0].(*mcp.TextContent).Text
+		if res.IsError {
+			return "", errors.New(words)
+		}
+		return words, nil
+	}
+	for _, step := range []struct {
+		tool string
+		args map[string]any
+		says string
+	}{
+		{"list_services", map[string]any{"state": "leaking"}, function},
+		{"get_service", map[string]any{"service": service}, "growth: passed"},
+		{"culprit_stacks", map[string]any{"service": service}, "leaky/leaks.go"},
+		{"list_alerts", map[string]any{"service": service, "type": "leak"}, function},
+	} {
+		if words, err := ask(step.tool, step.args); err != nil || !strings.Contains(words, step.says) {
+			t.Errorf("%s: %v: %s; want %q in it", step.tool, err, words, step.says)
+		}
+	}
+	eventually(t, "profiles to compare", time.Minute, func() error {
+		var saved api.Profiles
+		if err := getJSON("http://"+hub+"/api/profiles?role=leaking&kind=heap&service="+service, &saved); err != nil {
+			return err
+		}
+		if len(saved.Profiles) == 0 {
+			return errors.New("none yet")
+		}
+		words, err := ask("profile_diff", map[string]any{"profile": saved.Profiles[0].ID})
+		if err == nil && !strings.Contains(words, function) {
+			err = errors.New(words)
+		}
+		return err
+	})
 }
 
 // verdictOf is the verdict on a service's one instance.

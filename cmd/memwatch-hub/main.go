@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zupee/memwatch/internal/output"
 	"github.com/zupee/memwatch/internal/version"
 )
 
@@ -71,14 +72,24 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServe(stderr), newDemo(stdout, stderr), newNotify(stdout), newBackup(stdout), newInject(stderr),
-		newUser(os.Stdin, stdout), newToken(stdout), &cobra.Command{
-			Use: "version", Short: "Print the version", Args: noArgs,
-			RunE: func(*cobra.Command, []string) error {
-				_, err := fmt.Fprintln(stdout, "memwatch-hub", version.Long())
-				return err
-			},
-		})
+		newUser(os.Stdin, stdout), newToken(stdout), newMCP(os.Stdin, stdout), newVersion(stdout))
 	return root
+}
+
+func newVersion(stdout io.Writer) *cobra.Command {
+	var out output.Format
+	cmd := &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			v := version.Of("memwatch-hub")
+			return out.Write(stdout, v, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, v)
+				return err
+			})
+		},
+	}
+	out.Flag(cmd)
+	return cmd
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

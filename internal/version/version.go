@@ -4,6 +4,7 @@ package version
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -17,13 +18,28 @@ func String() string {
 	return from(info)
 }
 
-// Long adds the Go release and the platform.
-func Long() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return String()
+// Info is what the command version answers.
+type Info struct {
+	Program string `json:"program"`
+	Version string `json:"version"`
+	// Revision is the commit; absent when the build knows none.
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+}
+
+// Of is the build that runs, as a program of this name.
+func Of(program string) Info {
+	out := Info{Program: program, Version: String(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		out.Revision = setting(info, "vcs.revision")
 	}
-	return fmt.Sprintf("%s (%s, %s/%s)", from(info), info.GoVersion, setting(info, "GOOS"), setting(info, "GOARCH"))
+	return out
+}
+
+func (i Info) String() string {
+	return fmt.Sprintf("%s %s (%s, %s/%s)", i.Program, i.Version, i.Go, i.OS, i.Arch)
 }
 
 func from(info *debug.BuildInfo) string {
