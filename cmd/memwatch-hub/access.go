@@ -16,7 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/auth"
+	"github.com/zupee/memwatch/internal/output"
 )
 
 // place is where the commands find users and tokens.
@@ -147,23 +149,43 @@ func newUser(stdin io.Reader, stdout io.Writer) *cobra.Command {
 				})
 			},
 		},
-		&cobra.Command{
-			Use: "list", Short: "List the users", Args: noArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				return p.with(cmd.Context(), func(db *auth.DB) error {
-					users, err := db.Users(cmd.Context())
-					if err != nil {
-						return err
-					}
-					w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+		newUserList(stdout, &p))
+	return cmd
+}
+
+// userOutput is one line of user list --output json.
+type userOutput struct {
+	Name  string             `json:"name"`
+	Role  auth.Role          `json:"role"`
+	Added memwatch.UnixMilli `json:"added"`
+}
+
+func newUserList(stdout io.Writer, p *place) *cobra.Command {
+	var out output.Format
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the users", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), func(db *auth.DB) error {
+				users, err := db.Users(cmd.Context())
+				if err != nil {
+					return err
+				}
+				list := []userOutput{}
+				for _, u := range users {
+					list = append(list, userOutput{u.Name, u.Role, memwatch.Milli(u.Created)})
+				}
+				return out.Write(stdout, list, func(to io.Writer) error {
+					w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 					fmt.Fprintln(w, "NAME\tROLE\tADDED")
 					for _, u := range users {
 						fmt.Fprintf(w, "%s\t%s\t%s\n", u.Name, u.Role, day(u.Created))
 					}
 					return w.Flush()
 				})
-			},
-		})
+			})
+		},
+	}
+	out.Flag(cmd)
 	return cmd
 }
 
@@ -176,6 +198,7 @@ func newToken(stdout io.Writer) *cobra.Command {
 		Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	p.flags(cmd)
+	var out output.Format
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Create a token and print it; it is not kept, and cannot be shown again", Args: oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -187,11 +210,15 @@ func newToken(stdout io.Writer) *cobra.Command {
 				if err := record(cmd.Context(), db, "token-create", t.ID+" "+args[0]+" "+role); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintln(stdout, secret)
-				return err
+				said := createdToken{tokenOutput: tokenOf(t), Token: secret}
+				return out.Write(stdout, said, func(w io.Writer) error {
+					_, err := fmt.Fprintln(w, secret)
+					return err
+				})
 			})
 		},
 	}
+	out.Flag(create)
 	create.Flags().StringVar(&role, "role", string(auth.RoleAgent), "agent (may send readings and nothing else), viewer or operator")
 	create.Flags().DurationVar(&expires, "expires", 0, "the `time` until it expires, such as 2160h (default: never)")
 	cmd.AddCommand(create,
@@ -206,23 +233,63 @@ func newToken(stdout io.Writer) *cobra.Command {
 				})
 			},
 		},
-		&cobra.Command{
-			Use: "list", Short: "List the tokens", Args: noArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				return p.with(cmd.Context(), func(db *auth.DB) error {
-					tokens, err := db.Tokens(cmd.Context())
-					if err != nil {
-						return err
-					}
-					w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+		newTokenList(stdout, &p))
+	return cmd
+}
+
+// tokenOutput is one line of token list --output json.
+type tokenOutput struct {
+	ID      string             `json:"id"`
+	Name    string             `json:"name"`
+	Role    auth.Role          `json:"role"`
+	Created memwatch.UnixMilli `json:"created"`
+	// Expires is null for a token that does not.
+	Expires memwatch.UnixMilli `json:"expires"`
+	Used    memwatch.UnixMilli `json:"used"`
+	// Revoked is null for a token that holds.
+	Revoked memwatch.UnixMilli `json:"revoked"`
+}
+
+// createdToken is what token create --output json answers.
+type createdToken struct {
+	tokenOutput
+	// Token is the secret itself; it is not kept, and cannot be shown again.
+	Token string `json:"token"`
+}
+
+func tokenOf(t auth.Token) tokenOutput {
+	return tokenOutput{
+		ID: t.ID, Name: t.Name, Role: t.Role, Created: memwatch.Milli(t.Created), Expires: memwatch.Milli(t.Expires),
+		Used: memwatch.Milli(t.Used), Revoked: memwatch.Milli(t.Revoked),
+	}
+}
+
+func newTokenList(stdout io.Writer, p *place) *cobra.Command {
+	var out output.Format
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the tokens", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), func(db *auth.DB) error {
+				tokens, err := db.Tokens(cmd.Context())
+				if err != nil {
+					return err
+				}
+				list := []tokenOutput{}
+				for _, t := range tokens {
+					list = append(list, tokenOf(t))
+				}
+				return out.Write(stdout, list, func(to io.Writer) error {
+					w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 					fmt.Fprintln(w, "ID\tNAME\tROLE\tCREATED\tEXPIRES\tUSED\tREVOKED")
 					for _, t := range tokens {
 						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, day(t.Created), day(t.Expires), day(t.Used), day(t.Revoked))
 					}
 					return w.Flush()
 				})
-			},
-		})
+			})
+		},
+	}
+	out.Flag(cmd)
 	return cmd
 }
 

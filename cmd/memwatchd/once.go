@@ -52,9 +52,10 @@ func newOnce(sys system) *cobra.Command {
 			"unix:///path.sock; /debug/vars, /debug/pprof/ and /metrics are looked for there.\n\n" +
 			"A cache that is meant to grow is named by --expect, as the report names it. With --baseline\n" +
 			"only growth that the file does not know, or that is faster now, counts.\n\n" +
-			"Exit status: 0 nothing at or above --fail-on; 1 found; 2 usage or configuration,\n" +
-			"or the result could not be written;" +
-			"3 a target could not be read, or too little was seen to judge.",
+			"A URL that never answers is given up after 10 seconds; with a command it is not, for the\n" +
+			"command may start the service.\n\n" +
+			"Exit status: 0 nothing at or above --fail-on; 1 found; 2 usage or configuration, or the\n" +
+			"result could not be written; 3 a target could not be read, or too little was seen to judge.",
 		Example: "  memwatchd once http://localhost:6060\n" +
 			"  memwatchd once --save evidence --output json :6060 :6061\n" +
 			"  memwatchd once :6060 -- ./load-test.sh\n" +
@@ -158,9 +159,11 @@ func once(ctx context.Context, sys system, f *onceFlags, urls, load []string) er
 		}
 	}
 	line := newProgressLine(sys.err, targets, f.duration)
-	result, err := agent.Check(ctx, agent.CheckConfig{
-		Targets: targets, Interval: f.interval, Detector: f.detector(), SaveDir: f.save, Progress: line.show,
-	})
+	check := agent.CheckConfig{Targets: targets, Interval: f.interval, Detector: f.detector(), SaveDir: f.save, Progress: line.show}
+	if running == nil { // a command may start the service, and take its time
+		check.GiveUp = giveUpAfter
+	}
+	result, err := agent.Check(ctx, check)
 	line.clear()
 	cancel()
 	command := running.wait()
@@ -180,6 +183,9 @@ func once(ctx context.Context, sys system, f *onceFlags, urls, load []string) er
 	}
 	return nil
 }
+
+// giveUpAfter is how long a service may take until its first answer.
+const giveUpAfter = 10 * time.Second
 
 // onceFormats are the values of --output.
 var onceFormats = []string{"text", "json", "markdown", "junit", "sarif"}

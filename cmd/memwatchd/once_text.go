@@ -56,7 +56,11 @@ func writeTarget(b *strings.Builder, t *onceTarget, verbose bool) {
 		line("last error", "%s", t.Error.Message)
 	}
 	for _, f := range t.Evidence {
-		line("evidence", "%s (%s, %s)", f.Path, f.Kind, f.Role)
+		role := string(f.Role)
+		if role == "" {
+			role = "nothing judged"
+		}
+		line("evidence", "%s (%s, %s)", f.Path, f.Kind, role)
 	}
 	if next := nextCommand(t.TargetResult); next != "" {
 		line("next", "%s", next)
@@ -65,6 +69,8 @@ func writeTarget(b *strings.Builder, t *onceTarget, verbose bool) {
 
 func headline(t *onceTarget) string {
 	switch {
+	case t.GaveUp:
+		return fmt.Sprintf("COULD NOT BE READ: no answer in %d tries, given up", t.ScrapeErrors)
 	case t.Samples == 0:
 		return "COULD NOT BE READ"
 	case !t.Judged():

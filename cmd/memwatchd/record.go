@@ -4,17 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zupee/memwatch/agent"
 	"github.com/zupee/memwatch/detector"
+	"github.com/zupee/memwatch/internal/output"
 )
 
 func newRecord(sys system) *cobra.Command {
 	var f onceFlags
 	var out string
+	var answer output.Format
 	cmd := &cobra.Command{
 		Use:     "record URL",
 		Short:   "Write what a service serves into a recording, for replay",
@@ -33,17 +36,27 @@ func newRecord(sys system) *cobra.Command {
 			if err != nil {
 				return usage(err)
 			}
-			return record(cmd.Context(), sys, &f, targets, out)
+			return record(cmd.Context(), sys, &f, targets, out, answer)
 		},
 	}
 	cmd.Flags().DurationVar(&f.duration, "for", 10*time.Minute, "how long to record")
 	cmd.Flags().DurationVar(&f.interval, "interval", time.Second, "time between readings")
 	cmd.Flags().StringVar(&out, "out", "", "folder of the recording; it must not hold one yet")
+	answer.Flag(cmd)
 	cmd.Flags().StringVar(&f.limit, "limit", "", "memory limit of the service, such as 512MiB, where it does not tell one")
 	return cmd
 }
 
-func record(ctx context.Context, sys system, f *onceFlags, targets []agent.Target, out string) error {
+// recordOutput is what record --output json answers.
+type recordOutput struct {
+	// Recording is the folder.
+	Recording    string `json:"recording"`
+	Samples      int    `json:"samples"`
+	ScrapeErrors int    `json:"scrapeErrors"`
+	ExitStatus   int    `json:"exitStatus"`
+}
+
+func record(ctx context.Context, sys system, f *onceFlags, targets []agent.Target, out string, answer output.Format) error {
 	ctx, cancel := context.WithTimeout(ctx, f.duration)
 	defer cancel()
 	line := newProgressLine(sys.err, targets, f.duration)
@@ -59,9 +72,16 @@ func record(ctx context.Context, sys system, f *onceFlags, targets []agent.Targe
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(sys.out, "%s: %d readings, %d failed; memwatchd replay %s judges it\n", out, last.Samples, last.Failed, out)
+	said := recordOutput{Recording: out, Samples: last.Samples, ScrapeErrors: last.Failed}
 	if last.Samples == 0 {
-		return &statusError{status: exitUnjudged}
+		said.ExitStatus = exitUnjudged
 	}
-	return nil
+	err = answer.Write(sys.out, said, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s: %d readings, %d failed; memwatchd replay %s judges it\n", out, last.Samples, last.Failed, out)
+		return err
+	})
+	if err == nil && said.ExitStatus != exitOK {
+		return &statusError{status: said.ExitStatus}
+	}
+	return err
 }

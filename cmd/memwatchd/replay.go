@@ -39,7 +39,8 @@ func newReplay(sys system) *cobra.Command {
 			return f.replay(cmd.Context(), sys.out, paths)
 		},
 	}
-	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON object a line")
+	cmd.Flags().StringVar(&f.output, "output", "text", "how to answer: text, or json, which is one object a line")
+	cmd.Flags().BoolVar(&f.json, "json", false, "the same as --output json")
 	cmd.Flags().BoolVar(&f.explain, "explain", false, "print every gate of the verdict, its value and what it needed")
 	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "a detector setting as key=value; may be repeated")
 	return cmd
@@ -48,10 +49,15 @@ func newReplay(sys system) *cobra.Command {
 // replayFlags are replay's flags.
 type replayFlags struct {
 	json, explain bool
+	output        string
 	sets          []string
 }
 
 func (f *replayFlags) replay(ctx context.Context, out io.Writer, paths []string) error {
+	if f.output != "text" && f.output != "json" {
+		return usage(fmt.Errorf("--output is %q: want text or json", f.output))
+	}
+	f.json = f.json || f.output == "json"
 	cfg, err := detectorWith(f.sets)
 	if err != nil {
 		return usage(err)

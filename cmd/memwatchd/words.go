@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -117,11 +118,58 @@ func writeGates(w io.Writer, gates []memwatch.Gate) {
 			mark = "yes"
 		}
 		if g.Value != nil {
-			value = fmt.Sprintf("%.4g", *g.Value)
+			value = gateNumber(g.Name, *g.Value)
 		}
-		_, _ = fmt.Fprintf(t, "    %s\t%s\t%s\tneeds %s\t%s\n", mark, g.Name, value, g.Need, g.Detail)
+		_, _ = fmt.Fprintf(t, "    %s\t%s\t%s\t%s\t%s\n", mark, g.Name, value, gateNeed(&g), g.Detail)
 	}
 	_ = t.Flush()
+}
+
+// gateNumber writes what a gate measures in its unit.
+func gateNumber(name string, v float64) string {
+	switch name {
+	case "growth", "new":
+		return size(v)
+	case "watched", "horizon":
+		return span(v)
+	case "ending", "load":
+		return fmt.Sprintf("%.0f %%", 100*v)
+	case "proof":
+		return fmt.Sprintf("%.0f goroutines", v)
+	}
+	return fmt.Sprintf("%.4g", v)
+}
+
+// gateNeed writes what a gate needs. One may pass without: its detail says why.
+func gateNeed(g *memwatch.Gate) string {
+	sign, rest, _ := strings.Cut(g.Need, " ")
+	number, or, _ := strings.Cut(rest, ", ")
+	need, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return "needs " + g.Need
+	}
+	out := "needs " + sign + " " + gateNumber(g.Name, need)
+	if or != "" {
+		out += ", " + or
+	}
+	if g.Passed && or == "" && g.Value != nil && !compare(*g.Value, sign, need) {
+		out = "usually " + out
+	}
+	return out
+}
+
+func compare(v float64, sign string, need float64) bool {
+	switch sign {
+	case ">":
+		return v > need
+	case ">=":
+		return v >= need
+	case "<":
+		return v < need
+	case "<=":
+		return v <= need
+	}
+	return false
 }
 
 // words joins what is allowed as people list it: "a, b or c".

@@ -76,3 +76,22 @@ func TestTheProgressLineSaysHowFarItIs(t *testing.T) {
 	}
 	p.show(agent.Progress{}) // no terminal: quiet
 }
+
+func TestGatesHaveUnits(t *testing.T) {
+	value := func(v float64) *float64 { return &v }
+	for want, g := range map[string]memwatch.Gate{
+		"yes  growth  60 MiB  needs >= 50 MiB  it grew":        {Name: "growth", Value: value(60 << 20), Need: ">= 5.24288e+07", Passed: true, Detail: "it grew"},
+		"no  watched  2 min  needs >= 5 min  seen":             {Name: "watched", Value: value(120), Need: ">= 300", Detail: "seen"},
+		"yes  watched  2 min  usually needs >= 5 min  doubled": {Name: "watched", Value: value(120), Need: ">= 300", Passed: true, Detail: "doubled"},
+		"yes  bend  4  needs < 3, or call sites that go on  x": {Name: "bend", Value: value(4), Need: "< 3, or call sites that go on", Passed: true, Detail: "x"},
+		"no  load  20 %  needs >= 50 %  x":                     {Name: "load", Value: value(0.2), Need: ">= 0.5", Detail: "x"},
+		"no  horizon  unknown  needs <= 1 h  x":                {Name: "horizon", Need: "<= 3600", Detail: "x"},
+		"no  site  unknown  needs who knows  x":                {Name: "site", Need: "who knows", Detail: "x"},
+	} {
+		var b strings.Builder
+		writeGates(&b, []memwatch.Gate{g})
+		if got := strings.TrimSpace(b.String()); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
