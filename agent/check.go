@@ -23,6 +23,9 @@ type CheckConfig struct {
 	Detector detector.Config
 	// SaveDir keeps the first and last profiles of each target; "" keeps none.
 	SaveDir string
+	// GiveUp ends the check of a target that never answered in so long, and in
+	// leastTries readings; 0 never does.
+	GiveUp time.Duration
 	// Progress is told of every reading, from several goroutines; nil tells nobody.
 	Progress func(Progress)
 }
@@ -36,6 +39,9 @@ type Progress struct {
 	// LiveHeapBytes is the newest; 0 when unknown.
 	LiveHeapBytes float64
 }
+
+// leastTries are made before a target is given up.
+const leastTries = 3
 
 // checkShare of one core of the target is what profiles may take: a check is
 // short, and somebody waits for it.
@@ -84,9 +90,14 @@ type check struct {
 func (c *check) run(ctx context.Context) error {
 	tick := time.NewTicker(c.cfg.Interval)
 	defer tick.Stop()
+	start := time.Now()
 	for {
 		if err := c.step(ctx); err != nil {
 			return err
+		}
+		if c.hopeless(time.Since(start)) {
+			c.result.GaveUp = true
+			return c.finish(ctx)
 		}
 		select {
 		case <-tick.C:
@@ -115,6 +126,11 @@ func (c *check) step(ctx context.Context) error {
 	}
 	c.progress(l.is, l.sample.Or(memwatch.LiveHeapBytes, 0))
 	return c.keep(l)
+}
+
+// hopeless reports whether a target never answered, for long enough.
+func (c *check) hopeless(tried time.Duration) bool {
+	return c.cfg.GiveUp > 0 && c.result.Samples == 0 && c.result.ScrapeErrors >= leastTries && tried >= c.cfg.GiveUp
 }
 
 func (c *check) progress(state memwatch.State, live float64) {
@@ -182,8 +198,15 @@ func (c *check) save(kind memwatch.ProfileKind, p *scraper.Profile) error {
 	return nil
 }
 
-// name says of the last files what they are evidence of, now that it is known.
+// name says of the files what they are evidence of, now that it is known: of
+// nothing, where nothing could be judged.
 func (c *check) name() {
+	if c.result.Verdict.State == memwatch.Learning {
+		for i := range c.result.Evidence {
+			c.result.Evidence[i].Role = ""
+		}
+		return
+	}
 	role := map[memwatch.State]memwatch.Role{memwatch.Suspect: memwatch.RoleSuspect, memwatch.Leaking: memwatch.RoleLeaking}[c.result.Verdict.State]
 	seen := map[memwatch.ProfileKind]bool{}
 	for i := range c.result.Evidence {

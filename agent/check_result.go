@@ -22,6 +22,8 @@ type TargetResult struct {
 	Samples      int `json:"samples"`
 	HeapProfiles int `json:"heapProfiles"`
 	ScrapeErrors int `json:"scrapeErrors"`
+	// GaveUp says that the check ended early, as the target never answered.
+	GaveUp bool `json:"gaveUp,omitempty"`
 	// Error is the newest scrape error, nil when there was none.
 	Error   *Trouble          `json:"error"`
 	Verdict *memwatch.Verdict `json:"verdict"`
@@ -41,9 +43,10 @@ type Trouble struct {
 // SavedFile is one file of evidence.
 type SavedFile struct {
 	Kind memwatch.ProfileKind `json:"kind"`
-	Role memwatch.Role        `json:"role"`
-	Path string               `json:"path"`
-	Time memwatch.UnixMilli   `json:"timestamp"`
+	// Role is absent when nothing could be judged.
+	Role memwatch.Role      `json:"role,omitempty"`
+	Path string             `json:"path"`
+	Time memwatch.UnixMilli `json:"timestamp"`
 }
 
 // Judged reports whether enough was seen to say anything.
