@@ -4,8 +4,9 @@
 
 FROM scratch AS memwatchd
 ARG TARGETARCH
-COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY ${TARGETARCH}/memwatchd /memwatchd
+ARG ROOTS=ca-certificates.crt
+COPY ${ROOTS} /etc/ssl/certs/ca-certificates.crt
+COPY linux/${TARGETARCH}/memwatchd /memwatchd
 WORKDIR /var/lib/memwatch
 USER 65532:65532
 EXPOSE 4001
@@ -14,8 +15,9 @@ CMD ["run"]
 
 FROM scratch AS memwatch-hub
 ARG TARGETARCH
-COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY ${TARGETARCH}/memwatch-hub /memwatch-hub
+ARG ROOTS=ca-certificates.crt
+COPY ${ROOTS} /etc/ssl/certs/ca-certificates.crt
+COPY linux/${TARGETARCH}/memwatch-hub /memwatch-hub
 WORKDIR /var/lib/memwatch
 USER 65532:65532
 EXPOSE 4000
