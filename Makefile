@@ -11,6 +11,7 @@ demo: build ## hub, agent, a healthy and two leaky services; open the page it pr
 	bin/memwatch-hub demo
 
 build: ## the programs, static, into bin/
+	@test -x bin/memwatch-hub || echo "Building the programs. The first time fetches and compiles all modules, which takes a minute or two."
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/... ./examples/leaky
 
 ui: ## build the dashboard into ui/dist (Node; go build does not need it)
