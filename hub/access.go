@@ -11,6 +11,7 @@ import (
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/api"
 	"github.com/zupee/memwatch/hub/auth"
+	"github.com/zupee/memwatch/hub/ingest"
 )
 
 // caller is who made a request, or why that is not known. It travels in the
@@ -87,6 +88,16 @@ func (h *hub) admitted(need auth.Role, next http.Handler) http.Handler {
 		ctx, release := h.gate.Hold(r.Context(), callerOf(r.Context()).who)
 		defer release()
 		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// scoped holds an agent to the services that its token names.
+func scoped(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if who := callerOf(r.Context()).who; len(who.Services) > 0 {
+			r = r.WithContext(ingest.Only(r.Context(), who.MaySend))
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -29,7 +29,7 @@ func (h *hub) handler() http.Handler {
 		mux.Handle(p, h.rest)
 	}
 	h.gate.Pages(mux)
-	agents := h.admitted(auth.RoleAgent, h.agents)
+	agents := h.admitted(auth.RoleAgent, scoped(h.agents))
 	mux.Handle("/ws", h.admitted(auth.RoleViewer, h.feed))
 	mux.Handle("/ws/agent", agents)
 	page := h.signedIn(dashboard(h.cfg.UI, h.rest))

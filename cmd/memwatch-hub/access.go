@@ -192,6 +192,7 @@ func newUserList(stdout io.Writer, p *place) *cobra.Command {
 func newToken(stdout io.Writer) *cobra.Command {
 	var p place
 	var role string
+	var services []string
 	var expires time.Duration
 	cmd := &cobra.Command{
 		Use: "token", Short: "Create, list and revoke the tokens of agents and programs",
@@ -203,7 +204,7 @@ func newToken(stdout io.Writer) *cobra.Command {
 		Use: "create NAME", Short: "Create a token and print it; it is not kept, and cannot be shown again", Args: oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.making(cmd, func(db *auth.DB) error {
-				t, secret, err := db.CreateToken(cmd.Context(), args[0], auth.Role(role), expires)
+				t, secret, err := db.CreateToken(cmd.Context(), args[0], auth.Role(role), expires, services...)
 				if err != nil {
 					return err
 				}
@@ -219,6 +220,7 @@ func newToken(stdout io.Writer) *cobra.Command {
 		},
 	}
 	out.Flag(create)
+	create.Flags().StringSliceVar(&services, "services", nil, "`patterns` of the services that an agent may send of, such as shop,cart-* (default: all)")
 	create.Flags().StringVar(&role, "role", string(auth.RoleAgent), "agent (may send readings and nothing else), viewer or operator")
 	create.Flags().DurationVar(&expires, "expires", 0, "the `time` until it expires, such as 2160h (default: never)")
 	cmd.AddCommand(create,
@@ -239,10 +241,12 @@ func newToken(stdout io.Writer) *cobra.Command {
 
 // tokenOutput is one line of token list --output json.
 type tokenOutput struct {
-	ID      string             `json:"id"`
-	Name    string             `json:"name"`
-	Role    auth.Role          `json:"role"`
-	Created memwatch.UnixMilli `json:"created"`
+	ID   string    `json:"id"`
+	Name string    `json:"name"`
+	Role auth.Role `json:"role"`
+	// Services are patterns of what an agent may send of; empty means all.
+	Services []string           `json:"services"`
+	Created  memwatch.UnixMilli `json:"created"`
 	// Expires is null for a token that does not.
 	Expires memwatch.UnixMilli `json:"expires"`
 	Used    memwatch.UnixMilli `json:"used"`
@@ -259,9 +263,17 @@ type createdToken struct {
 
 func tokenOf(t auth.Token) tokenOutput {
 	return tokenOutput{
-		ID: t.ID, Name: t.Name, Role: t.Role, Created: memwatch.Milli(t.Created), Expires: memwatch.Milli(t.Expires),
+		ID: t.ID, Name: t.Name, Role: t.Role, Services: append([]string{}, t.Services...), Created: memwatch.Milli(t.Created), Expires: memwatch.Milli(t.Expires),
 		Used: memwatch.Milli(t.Used), Revoked: memwatch.Milli(t.Revoked),
 	}
+}
+
+// held are the services that a token is held to.
+func held(services []string) string {
+	if len(services) == 0 {
+		return "-"
+	}
+	return strings.Join(services, ",")
 }
 
 func newTokenList(stdout io.Writer, p *place) *cobra.Command {
@@ -280,9 +292,9 @@ func newTokenList(stdout io.Writer, p *place) *cobra.Command {
 				}
 				return out.Write(stdout, list, func(to io.Writer) error {
 					w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-					fmt.Fprintln(w, "ID\tNAME\tROLE\tCREATED\tEXPIRES\tUSED\tREVOKED")
+					fmt.Fprintln(w, "ID\tNAME\tROLE\tSERVICES\tCREATED\tEXPIRES\tUSED\tREVOKED")
 					for _, t := range tokens {
-						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, day(t.Created), day(t.Expires), day(t.Used), day(t.Revoked))
+						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, held(t.Services), day(t.Created), day(t.Expires), day(t.Used), day(t.Revoked))
 					}
 					return w.Flush()
 				})

@@ -139,6 +139,10 @@ func TestUsersAndTokensByCommand(t *testing.T) {
 		{[]string{"token", "create", "edge", "--expires", "24h"}, exitOK, "memwatch_"},
 		{[]string{"token", "create", "edge", "--role", "root"}, exitFailed, `role: "root" is not allowed: want agent or viewer or operator`},
 		{[]string{"token", "list"}, exitOK, "edge  agent"},
+		{[]string{"token", "create", "shop", "--services", "shop,cart-*"}, exitOK, "memwatch_"},
+		{[]string{"token", "list"}, exitOK, "shop  agent  shop,cart-*"},
+		{[]string{"token", "create", "shop", "--services", "[", "--expires", "1h"}, exitFailed, `services: "[" is not allowed: want a service's name`},
+		{[]string{"token", "create", "shop", "--services", "shop", "--role", "viewer"}, exitFailed, "services: a token of the role viewer cannot be held to services: want agent"},
 		{[]string{"token", "revoke", "other"}, exitFailed, `token "other": not found`},
 		{[]string{"token", "revoke", "edge"}, exitOK, ""},
 	} {

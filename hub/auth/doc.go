@@ -39,6 +39,8 @@ type Identity struct {
 	Role Role
 	// Method says how it is known: token, password, oidc, proxy, certificate or open.
 	Method string
+	// Services are patterns of the services that an agent may send of; none means all.
+	Services []string
 	// key finds the token or session again, to see whether it still holds.
 	key string
 }

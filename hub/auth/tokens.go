@@ -10,6 +10,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,6 +20,7 @@ import (
 type Token struct {
 	ID, Name               string
 	Role                   Role
+	Services               []string // patterns that an agent is held to; none means all
 	Created, Expires, Used time.Time // zero: never
 	Revoked                time.Time
 }
@@ -26,15 +29,15 @@ type Token struct {
 const tokenPrefix = "memwatch_"
 
 // CreateToken makes a token and returns its text, which is not kept. A zero
-// lifetime means that it does not expire.
-func (d *DB) CreateToken(ctx context.Context, name string, role Role, lifetime time.Duration) (Token, string, error) {
-	if err := errors.Join(checkName("token", name), checkRole(role, RoleAgent, RoleViewer, RoleOperator)); err != nil {
+// lifetime means that it does not expire. An agent's may be held to services.
+func (d *DB) CreateToken(ctx context.Context, name string, role Role, lifetime time.Duration, services ...string) (Token, string, error) {
+	if err := errors.Join(checkName("token", name), checkRole(role, RoleAgent, RoleViewer, RoleOperator), checkServices(role, services)); err != nil {
 		return Token{}, "", err
 	}
 	if lifetime < 0 {
 		return Token{}, "", fmt.Errorf("expires: %s is not allowed: want a time ahead, or 0 for never", lifetime)
 	}
-	t := Token{ID: hex.EncodeToString(random(6)), Name: name, Role: role, Created: d.now()}
+	t := Token{ID: hex.EncodeToString(random(6)), Name: name, Role: role, Services: services, Created: d.now()}
 	secret := base64.RawURLEncoding.EncodeToString(random(32))
 	expires := int64(0)
 	if lifetime > 0 {
@@ -42,9 +45,40 @@ func (d *DB) CreateToken(ctx context.Context, name string, role Role, lifetime t
 		expires = t.Expires.UnixMilli()
 	}
 	hash := sha256.Sum256([]byte(secret))
-	_, err := d.change(ctx, "INSERT INTO tokens (id, name, role, hash, created, expires) VALUES (?, ?, ?, ?, ?, ?)",
-		t.ID, name, string(role), hash[:], t.Created.UnixMilli(), expires)
+	_, err := d.change(ctx, "INSERT INTO tokens (id, name, role, services, hash, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		t.ID, name, string(role), strings.Join(services, ","), hash[:], t.Created.UnixMilli(), expires)
 	return t, tokenPrefix + t.ID + "_" + secret, err
+}
+
+// checkServices refuses patterns that can match nothing, or mean nothing.
+func checkServices(role Role, patterns []string) error {
+	if len(patterns) > 0 && role != RoleAgent {
+		return fmt.Errorf("services: a token of the role %s cannot be held to services: want agent", role)
+	}
+	for _, p := range patterns {
+		if _, err := path.Match(p, ""); err != nil || p == "" || len(p) > maxPattern || strings.ContainsAny(p, ", \n\t") {
+			return fmt.Errorf("services: %q is not allowed: want a service's name of at most %d characters, in which * stands for any characters but /", p, maxPattern)
+		}
+	}
+	return nil
+}
+
+const maxPattern = 200
+
+// servicesIn are the patterns as they are kept.
+func servicesIn(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
+
+// MaySend reports whether an identity may send of a service.
+func (i Identity) MaySend(service string) bool {
+	return len(i.Services) == 0 || slices.ContainsFunc(i.Services, func(p string) bool {
+		ok, _ := path.Match(p, service) // checked when the token was made
+		return ok
+	})
 }
 
 func random(n int) []byte {
@@ -55,7 +89,7 @@ func random(n int) []byte {
 
 // Tokens lists them, the newest first.
 func (d *DB) Tokens(ctx context.Context) ([]Token, error) {
-	rows, err := d.db.QueryContext(ctx, "SELECT id, name, role, created, expires, revoked, used FROM tokens ORDER BY created DESC, id")
+	rows, err := d.db.QueryContext(ctx, "SELECT id, name, role, services, created, expires, revoked, used FROM tokens ORDER BY created DESC, id")
 	if err != nil {
 		return nil, fmt.Errorf("list tokens: %w", err)
 	}
@@ -63,10 +97,12 @@ func (d *DB) Tokens(ctx context.Context) ([]Token, error) {
 	var out []Token
 	for rows.Next() {
 		var t Token
+		var services string
 		var times [4]int64
-		if err := rows.Scan(&t.ID, &t.Name, &t.Role, &times[0], &times[1], &times[2], &times[3]); err != nil {
+		if err := rows.Scan(&t.ID, &t.Name, &t.Role, &services, &times[0], &times[1], &times[2], &times[3]); err != nil {
 			return nil, fmt.Errorf("list tokens: %w", err)
 		}
+		t.Services = servicesIn(services)
 		for i, p := range []*time.Time{&t.Created, &t.Expires, &t.Revoked, &t.Used} {
 			if times[i] > 0 {
 				*p = time.UnixMilli(times[i]).UTC()
@@ -131,10 +167,12 @@ func (d *DB) token(ctx context.Context, text string) (Identity, error) {
 
 // tokenByID returns who a token stands for, with ErrRevoked or ErrExpired if it no longer does.
 func (d *DB) tokenByID(ctx context.Context, id string) (who Identity, hash []byte, err error) {
+	var services string
 	var expires, revoked, used int64
 	who = Identity{Method: "token", key: id}
-	err = d.db.QueryRowContext(ctx, "SELECT name, role, hash, expires, revoked, used FROM tokens WHERE id = ?", id).
-		Scan(&who.Name, &who.Role, &hash, &expires, &revoked, &used)
+	err = d.db.QueryRowContext(ctx, "SELECT name, role, services, hash, expires, revoked, used FROM tokens WHERE id = ?", id).
+		Scan(&who.Name, &who.Role, &services, &hash, &expires, &revoked, &used)
+	who.Services = servicesIn(services)
 	now := d.now().UnixMilli()
 	switch {
 	case errors.Is(err, sql.ErrNoRows):

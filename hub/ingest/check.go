@@ -44,6 +44,7 @@ const (
 	codeUnavailable = "unavailable"
 	codeFull        = "full"
 	codeRate        = "rate"
+	codeForbidden   = "forbidden"
 )
 
 func invalid(format string, args ...any) error {

@@ -84,6 +84,13 @@ func New(cfg Config, sink Sink, blobs Blobs, logger *slog.Logger, reg prometheus
 	}
 }
 
+type mayKey struct{}
+
+// Only holds the agent of a request to the services of which it may send.
+func Only(ctx context.Context, may func(service string) bool) context.Context {
+	return context.WithValue(ctx, mayKey{}, may)
+}
+
 // Agents is the number of agents connected.
 func (s *Server) Agents() int {
 	s.mu.Lock()
@@ -96,6 +103,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	sess := s.session(cancel, host(r.RemoteAddr))
+	sess.may, _ = ctx.Value(mayKey{}).(func(string) bool)
 	if !s.enter(sess) {
 		s.metrics.refused.WithLabelValues("connections").Inc()
 		w.Header().Set("Retry-After", "5")

@@ -34,10 +34,12 @@ type session struct {
 	cancel context.CancelFunc
 	// instance stands for the name that agents of version 0 do not send.
 	instance string
-	logger   *slog.Logger
-	rate     *rate.Limiter
-	joined   map[name]bool
-	uploads  map[string]*upload // by the snapshot message's id
+	// may tells of which services the agent may send; nil means of all.
+	may     func(service string) bool
+	logger  *slog.Logger
+	rate    *rate.Limiter
+	joined  map[name]bool
+	uploads map[string]*upload // by the snapshot message's id
 
 	mu   sync.Mutex
 	conn *ws.Conn // nil before the handshake
@@ -205,6 +207,12 @@ func (c *session) join(service, instance string) error {
 	n := name{service, instance}
 	if c.joined[n] {
 		return nil
+	}
+	if c.may != nil && !c.may(service) {
+		return &refusal{
+			code:    codeForbidden,
+			message: fmt.Sprintf("service: %.200q: this agent's token is held to other services: make one for it, memwatch-hub token create --services", service),
+		}
 	}
 	if len(c.joined) >= maxTargets {
 		return &refusal{code: codeTooMany, message: fmt.Sprintf("one connection speaks for %d targets at most: use more agents", maxTargets)}
