@@ -428,7 +428,7 @@ func TestACopyDoesNotChangeADatabaseOfAnotherForm(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil { // of version 0
 		t.Fatal(err)
 	}
-	if err := Copy(ctx, from, to); err == nil || !strings.Contains(err.Error(), "it has version 0 and this memwatch-hub writes 1: use the memwatch-hub") {
+	if err := Copy(ctx, from, to); err == nil || !strings.Contains(err.Error(), "it has version 0 and this memwatch-hub writes 2: use the memwatch-hub") {
 		t.Errorf("%v", err)
 	}
 	db, err := connect(file)
