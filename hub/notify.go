@@ -3,33 +3,33 @@ package hub
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/zupee/memwatch/hub/notify"
 )
 
+// ChannelTest is what came of a trial message to one channel.
+type ChannelTest struct {
+	Channel string `json:"channel"`
+	// Error says why the other side did not take it; absent when it did.
+	Error string `json:"error,omitempty"`
+}
+
 // TestNotify sends an example to the named channels of a valid configuration, or
-// to all, and writes a line for each. The error says that one of them failed.
-func TestNotify(ctx context.Context, cfg Config, names []string, out io.Writer) error {
+// to all.
+func TestNotify(ctx context.Context, cfg Config, names []string) ([]ChannelTest, error) {
 	if len(cfg.Notify.Channels) == 0 {
-		return errors.New("notify.channels: there are none: add one, as hub.example.yaml shows")
+		return nil, errors.New("notify.channels: there are none: add one, as hub.example.yaml shows")
 	}
 	outcomes, err := notify.Try(ctx, cfg.Notify, cfg.link(), names)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	failed := 0
-	for _, o := range outcomes {
+	out := make([]ChannelTest, len(outcomes))
+	for i, o := range outcomes {
+		out[i].Channel = o.Channel
 		if o.Err != nil {
-			failed++
-			fmt.Fprintf(out, "%s: FAILED: %v\n", o.Channel, o.Err)
-			continue
+			out[i].Error = o.Err.Error()
 		}
-		fmt.Fprintf(out, "%s: sent\n", o.Channel)
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d of %d channels failed", failed, len(outcomes))
-	}
-	return nil
+	return out, nil
 }

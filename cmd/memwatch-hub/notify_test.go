@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/zupee/memwatch/internal/schematest"
 )
 
 func TestNotifyTestSaysWhatBecameOfEachChannel(t *testing.T) {
@@ -41,7 +43,12 @@ func TestNotifyTestSaysWhatBecameOfEachChannel(t *testing.T) {
 			t.Errorf("%v: exit %d, %q, %q", tc.args, status, stdout.String(), stderr.String())
 		}
 	}
-	if got != 3 {
-		t.Errorf("%d requests, want 3", got)
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"notify", "test", "--config", file, "--output", "json"}, &stdout, &stderr); status != exitFailed {
+		t.Errorf("exit %d: %s", status, stderr.String())
+	}
+	schematest.Fits(t, "hub-notify.schema.json", stdout.Bytes())
+	if got != 5 {
+		t.Errorf("%d requests, want 5", got)
 	}
 }

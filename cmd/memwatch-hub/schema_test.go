@@ -23,6 +23,7 @@ func TestTheSchemasAreFresh(t *testing.T) {
 		"hub-users.schema.json":  schematest.Of[[]userOutput](t, "memwatch-hub user list --output json"),
 		"hub-tokens.schema.json": schematest.Of[[]tokenOutput](t, "memwatch-hub token list --output json"),
 		"hub-token.schema.json":  schematest.Of[createdToken](t, "memwatch-hub token create --output json"),
+		"hub-notify.schema.json": schematest.Of[[]hub.ChannelTest](t, "memwatch-hub notify test --output json"),
 		"version.schema.json":    schematest.Of[version.Info](t, "memwatchd version --output json, memwatch-hub version --output json"),
 		"hub-config.schema.json": configSchema(t),
 	} {
