@@ -2,7 +2,7 @@
 # it lacks (Debian packages as root, npm packages, Go modules) and says so.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build ui test quick lint fmt eval chaos bench third-party
+.PHONY: help demo build generated ui test quick lint fmt eval chaos bench third-party
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ build: ## the programs, static, into bin/
 
 ui: ## build the dashboard into ui/dist (Node; go build does not need it)
 	cd ui && npm ci --no-fund --no-audit && npm run build
+
+generated: ## write anew what is made from the code: man pages, schemas, docs/configure.md, OpenAPI
+	go test ./cmd/memwatchd ./cmd/memwatch-hub ./capture ./config ./hub/api -count=1 -run Fresh -update
 
 test: ## everything CI runs
 	scripts/test

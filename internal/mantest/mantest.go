@@ -47,7 +47,7 @@ func Fresh(t *testing.T, update bool, root *cobra.Command) {
 			}
 		}
 		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, page) {
-			t.Errorf("docs/man/%s is not what the command says: run go test ./cmd/%s -run Man -update", name, root.Name())
+			t.Errorf("docs/man/%s is not what the command says: run make generated", name)
 		}
 	}
 }

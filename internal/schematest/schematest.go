@@ -90,7 +90,7 @@ func Fresh(t *testing.T, update bool, file string, want []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("docs/schemas/%s is not what the code says: run go test with -run Schema -update in this package", file)
+		t.Errorf("docs/schemas/%s is not what the code says: run make generated", file)
 	}
 }
 
