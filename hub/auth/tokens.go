@@ -20,7 +20,7 @@ import (
 type Token struct {
 	ID, Name               string
 	Role                   Role
-	Services               []string // patterns that an agent is held to; none means all
+	Services               []string  // patterns that an agent is held to; none means all
 	Created, Expires, Used time.Time // zero: never
 	Revoked                time.Time
 }
