@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net/http"
@@ -28,16 +29,26 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
-// built are the programs, in a folder of the test's own.
-func built(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/...")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return bin
+// binaries is the folder of the programs.
+var binaries string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "memwatch-deploy-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		build := exec.Command("go", "build", "-o", dir, "./cmd/...")
+		build.Dir, build.Stdout, build.Stderr = "../..", os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build the programs:", err)
+			return 1
+		}
+		binaries = dir
+		return m.Run()
+	}())
 }
 
 // started runs a program until the test ends; its lines come by the channel.
@@ -148,7 +159,7 @@ func certified(t *testing.T) []string {
 // apart: TLS by the hub's certificate, sign-in by a token from the Secret, which
 // comes after the pod has started.
 func TestHubAndSidecarMeetAsTheManifestsSay(t *testing.T) {
-	bin, dir := built(t), t.TempDir()
+	dir := t.TempDir()
 	place := strings.NewReplacer("0.0.0.0:4000", "127.0.0.1:0", "/var/lib/memwatch", dir+"/data", "/etc/memwatch/tls", dir)
 	var text string
 	for _, o := range kustomized(t, k8s+"/base/hub") {
@@ -160,7 +171,7 @@ func TestHubAndSidecarMeetAsTheManifestsSay(t *testing.T) {
 	write(t, config, []byte(place.Replace(text)))
 	names := certified(t)
 	authority := certificate(t, dir, names)
-	hub := filepath.Join(bin, "memwatch-hub")
+	hub := filepath.Join(binaries, "memwatch-hub")
 	port := line(t, started(t, dir, nil, hub, "serve", "--config", config), `hub is ready.*https://127\.0\.0\.1:(\d+)`)[1]
 	token := func(role string) string {
 		out, err := exec.CommandContext(t.Context(), hub, "token", "create", role, "--role", role, "--config", config).Output()
@@ -183,7 +194,7 @@ func TestHubAndSidecarMeetAsTheManifestsSay(t *testing.T) {
 			env = append(env, e.Name+"="+strings.Replace(e.Value, "/var/run/secrets/memwatch", keys, 1))
 		}
 	}
-	agent := started(t, t.TempDir(), env, filepath.Join(bin, "memwatchd"), pod.InitContainers[0].Args...)
+	agent := started(t, t.TempDir(), env, filepath.Join(binaries, "memwatchd"), pod.InitContainers[0].Args...)
 	line(t, agent, `records wait in the spool.*keys/token`)
 
 	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))

@@ -14,8 +14,8 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
-// watched is the example service with the sidecar of a component.
-func watched(t *testing.T, component, workload string) (pod corev1.PodSpec, config map[string]string) {
+// watched is the example service with the sidecar of a component, and others beside it.
+func watched(t *testing.T, component, workload string, others ...string) (pod corev1.PodSpec, config map[string]string) {
 	t.Helper()
 	fs := filesys.MakeFsInMemory()
 	write := func(path string, text []byte) {
@@ -23,16 +23,20 @@ func watched(t *testing.T, component, workload string) (pod corev1.PodSpec, conf
 			t.Fatal(err)
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(k8s, "components", component, "*.yaml"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("component %s: %v", component, err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	kustomization := "resources: [shop.yaml, other.yaml]\ncomponents:\n"
+	for _, name := range append(others, component) {
+		kustomization += "- ../components/" + name + "\n"
+		files, err := filepath.Glob(filepath.Join(k8s, "components", name, "*.yaml"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("component %s: %v", name, err)
 		}
-		write("/component/"+filepath.Base(file), text)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write("/components/"+name+"/"+filepath.Base(file), text)
+		}
 	}
 	shop, err := os.ReadFile(filepath.Join(k8s, "examples/shop/before/shop.yaml"))
 	if err != nil {
@@ -40,7 +44,7 @@ func watched(t *testing.T, component, workload string) (pod corev1.PodSpec, conf
 	}
 	write("/app/shop.yaml", []byte(strings.Replace(string(shop), "kind: Deployment", "kind: "+workload, 1)))
 	write("/app/other.yaml", []byte(strings.NewReplacer("kind: Deployment", "kind: "+workload, "name: shop", "name: other", `inject: "true"`, `inject: "false"`).Replace(string(shop))))
-	write("/app/kustomization.yaml", []byte("resources: [shop.yaml, other.yaml]\ncomponents: [../component]\n"))
+	write("/app/kustomization.yaml", []byte(kustomization))
 	m, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(fs, "/app")
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +63,8 @@ func watched(t *testing.T, component, workload string) (pod corev1.PodSpec, conf
 		}
 		if o.name == "shop" {
 			pod = p.Spec
-		} else if len(p.Spec.InitContainers)+len(p.Spec.Containers) != 1 {
-			t.Errorf("%s was not asked for, and has a sidecar", o)
+		} else if len(p.Spec.InitContainers)+len(p.Spec.Containers) != 1 || p.Spec.ShareProcessNamespace != nil {
+			t.Errorf("%s was not asked for, and is changed", o)
 		}
 	}
 	return pod, config
@@ -94,6 +98,19 @@ func TestTheSidecarIsTheSameInEachVariant(t *testing.T) {
 	}
 }
 
+func TestProcessesAreSharedWhereThatIsAskedFor(t *testing.T) {
+	for _, component := range []string{"sidecar", "sidecar-before-1.29"} {
+		for _, workload := range []string{"Deployment", "StatefulSet"} {
+			if pod, _ := watched(t, component, workload); pod.ShareProcessNamespace != nil {
+				t.Errorf("%s of a %s shares processes by itself", component, workload)
+			}
+			if pod, _ := watched(t, component, workload, "share-processes"); !isTrue(pod.ShareProcessNamespace) || len(violations(&pod)) > 0 {
+				t.Errorf("%s of a %s: %v, violations %v", component, workload, pod.ShareProcessNamespace, violations(&pod))
+			}
+		}
+	}
+}
+
 // TestTheProgramsTakeWhatManifestsGiveThem runs the programs' own checks with
 // the arguments, environment and configuration of the manifests.
 func TestTheProgramsTakeWhatManifestsGiveThem(t *testing.T) {
@@ -102,7 +119,7 @@ func TestTheProgramsTakeWhatManifestsGiveThem(t *testing.T) {
 	if !reflect.DeepEqual(c.Args, []string{"run"}) {
 		t.Errorf("args %v", c.Args)
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(built(t), "memwatchd"), "config", "show")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(binaries, "memwatchd"), "config", "show")
 	cmd.Env = append(os.Environ(), "MEMWATCH_TARGET_LIMIT=536870912")
 	for _, e := range c.Env {
 		value := e.Value
