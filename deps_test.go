@@ -28,6 +28,7 @@ var rooms = []room{
 	{name: "wire"},
 	{name: "internal/ws"},
 	{name: "internal/durable"},
+	{name: "internal/pgtest"},
 	{name: "internal/version"},
 	{name: "internal/output"},
 	{name: "internal/schematest"},

@@ -21,6 +21,11 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Data is the folder that everything is kept in; it is made if need be.
 	Data string `yaml:"data"`
+	// Store is the address of a PostgreSQL database for readings, alerts and
+	// captures, postgres://user@host/database, in place of SQLite in the data folder.
+	// StoreFile is a file that holds it, where there is a password in it.
+	Store     string `yaml:"store"`
+	StoreFile string `yaml:"storeFile"`
 	// Insecure allows to listen where other machines can connect without TLS or
 	// without asking who they are.
 	Insecure bool `yaml:"insecure"`
@@ -99,6 +104,9 @@ func (c Config) Validate() error {
 	}
 	if c.Data == "" {
 		return errors.New("data: missing: want a folder")
+	}
+	if err := c.validateStore(); err != nil {
+		return err
 	}
 	for _, d := range []struct {
 		name  string

@@ -11,20 +11,21 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/google/pprof/profile"
-	"go.uber.org/goleak"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/internal/pgtest"
 	"github.com/zupee/memwatch/internal/ws"
 	"github.com/zupee/memwatch/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // running is a hub that a test talks to as everybody does: over its port.
 type running struct {

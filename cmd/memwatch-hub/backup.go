@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,12 @@ func newBackup(stdout io.Writer) *cobra.Command {
 			}
 			if cmd.Flags().Changed("data") {
 				cfg.Data = data
+			}
+			if address, err := cfg.StoreAddress(); err != nil {
+				return usageError{err}
+			} else if address != "" {
+				return usageError{fmt.Errorf("this hub keeps its readings, alerts and captures in PostgreSQL: back that database up with "+
+					"pg_dump --format=custom, and the folder %s with what copies folders", cfg.Data)}
 			}
 			return hub.Backup(cmd.Context(), cfg.Data, to, stdout)
 		},

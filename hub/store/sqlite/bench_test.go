@@ -5,8 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,64 +14,10 @@ import (
 
 	_ "modernc.org/sqlite"
 
-	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/hub/store/sqlite"
+	"github.com/zupee/memwatch/hub/store/storetest"
 )
-
-// integers are the signals of the comparison: twenty whole numbers, as a table
-// of plain rows would hold them.
-var integers = []memwatch.Signal{
-	memwatch.LiveHeapBytes, memwatch.HeapAllocBytes, memwatch.HeapInuseBytes, memwatch.HeapIdleBytes, memwatch.HeapReleasedBytes,
-	memwatch.HeapSysBytes, memwatch.HeapObjects, memwatch.StackInuseBytes, memwatch.SysBytes, memwatch.BuckHashSysBytes,
-	memwatch.GCSysBytes, memwatch.NextGCBytes, memwatch.NumGC, memwatch.TotalAllocBytes, memwatch.Mallocs,
-	memwatch.Frees, memwatch.Goroutines, memwatch.RSSBytes, memwatch.CgroupBytes, memwatch.LimitBytes,
-}
-
-// fleet makes the readings of a fleet, a tick of all instances at a time.
-type fleet struct {
-	rng   *rand.Rand
-	ticks int
-	last  [][]float64
-}
-
-func newFleet(instances int) *fleet {
-	f := &fleet{rng: rand.New(rand.NewPCG(7, 7)), last: make([][]float64, instances)}
-	for i := range f.last {
-		f.last[i] = make([]float64, len(integers))
-		for j := range f.last[i] {
-			f.last[i][j] = math.Floor(f.rng.Float64() * 1e8)
-		}
-	}
-	return f
-}
-
-// tick moves every instance on by ten seconds.
-func (f *fleet) tick(dst []store.Reading) []store.Reading {
-	f.ticks++
-	for i, last := range f.last {
-		r := store.Reading{Service: "bench", Instance: "instance-" + strconv.Itoa(i)}
-		r.Sample.Time = t0.Add(time.Duration(f.ticks)*10*time.Second + time.Duration(f.rng.IntN(5))*time.Millisecond)
-		r.Sample.Start = t0
-		for j, sig := range integers {
-			switch {
-			case sig.Info().Cumulative:
-				last[j] += float64(f.rng.IntN(200_000))
-			case sig == memwatch.HeapInuseBytes || sig == memwatch.HeapIdleBytes || sig == memwatch.StackInuseBytes || sig == memwatch.HeapReleasedBytes:
-				last[j] = math.Max(0, 8192*(math.Floor(last[j]/8192)+float64(f.rng.IntN(401)-200)))
-			case sig == memwatch.RSSBytes || sig == memwatch.CgroupBytes:
-				last[j] = math.Max(0, 4096*(math.Floor(last[j]/4096)+float64(f.rng.IntN(201)-100)))
-			case sig == memwatch.Goroutines:
-				last[j] = float64(100 + f.rng.IntN(50))
-			case sig == memwatch.LiveHeapBytes || sig == memwatch.HeapAllocBytes || sig == memwatch.NextGCBytes || sig == memwatch.HeapObjects:
-				last[j] = math.Max(0, last[j]+float64(f.rng.IntN(2_000_001)-1_000_000))
-			} // the others stand still, as they mostly do
-			r.Sample.Set(sig, last[j])
-		}
-		dst = append(dst, r)
-	}
-	return dst
-}
 
 // written is what this process has handed to write(2), in bytes.
 func written(b *testing.B) int64 {
@@ -109,10 +53,10 @@ func BenchmarkAppend(b *testing.B) {
 		b.Run(into.name, func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "hub.db")
 			appendTick, done := into.open(b, path)
-			f := newFleet(benchInstances)
+			f := storetest.NewFleet(benchInstances)
 			ticks := make([][]store.Reading, b.N)
 			for i := range ticks {
-				ticks[i] = f.tick(nil)
+				ticks[i] = f.Tick(nil)
 			}
 			before := written(b)
 			b.ReportAllocs()
@@ -152,14 +96,14 @@ func rows(b *testing.B, path string) (func([]store.Reading) error, func() error)
 	if err != nil {
 		b.Fatal(err)
 	}
-	columns := make([]string, len(integers))
-	for i, sig := range integers {
+	columns := make([]string, len(storetest.Integers))
+	for i, sig := range storetest.Integers {
 		columns[i] = sig.String()
 	}
 	if _, err := db.Exec("CREATE TABLE readings (instance INTEGER, at INTEGER, " + strings.Join(columns, " INTEGER, ") + " INTEGER, PRIMARY KEY (instance, at)) WITHOUT ROWID"); err != nil {
 		b.Fatal(err)
 	}
-	stmt, err := db.Prepare("INSERT INTO readings VALUES (?, ?" + strings.Repeat(", ?", len(integers)) + ")")
+	stmt, err := db.Prepare("INSERT INTO readings VALUES (?, ?" + strings.Repeat(", ?", len(storetest.Integers)) + ")")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -175,7 +119,7 @@ func rows(b *testing.B, path string) (func([]store.Reading) error, func() error)
 				ids[r.Instance] = len(ids)
 			}
 			args := []any{ids[r.Instance], r.Sample.Time.UnixMilli()}
-			for _, sig := range integers {
+			for _, sig := range storetest.Integers {
 				args = append(args, int64(r.Sample.Or(sig, 0)))
 			}
 			if _, err := tx.Stmt(stmt).Exec(args...); err != nil { //nolint:sqlclosecheck // it ends with the transaction
@@ -193,9 +137,9 @@ func rows(b *testing.B, path string) (func([]store.Reading) error, func() error)
 func BenchmarkReadings(b *testing.B) {
 	const day = 8640
 	ticks := func(yield func([]store.Reading) error) {
-		f := newFleet(20)
+		f := storetest.NewFleet(20)
 		for range day {
-			if err := yield(f.tick(nil)); err != nil {
+			if err := yield(f.Tick(nil)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -244,7 +188,7 @@ func readRows(b *testing.B, db *sql.DB, instance int) (n int) {
 		b.Fatal(err)
 	}
 	defer found.Close()
-	values := make([]int64, len(integers)+2)
+	values := make([]int64, len(storetest.Integers)+2)
 	into := make([]any, len(values))
 	for i := range values {
 		into[i] = &values[i]

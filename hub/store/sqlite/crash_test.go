@@ -19,6 +19,7 @@ import (
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/hub/store/sqlite"
+	"github.com/zupee/memwatch/hub/store/storetest"
 )
 
 // killedPath names the database for the process that is killed.
@@ -44,12 +45,12 @@ func TestKilled(t *testing.T) {
 		s := open(t, cfg)
 		for w, n := range acked {
 			name := fmt.Sprintf("w%d", w)
-			got := all(t, s, name)
-			if len(got) < n || !slices.Equal(got, samples(sequence("", 0, len(got)))) {
+			got := storetest.All(t, s, name)
+			if len(got) < n || !slices.Equal(got, storetest.Samples(storetest.Sequence("", 0, len(got)))) {
 				t.Fatalf("round %d, %s: %d readings back, %d acknowledged, or not the same", round, name, len(got), n)
 			}
 			// What it sends again after the crash must not double.
-			if again := mustAppend(t, s, sequence(name, 0, len(got))); again.Stored != 0 || again.Duplicates != len(got) {
+			if again := storetest.MustAppend(t, s, storetest.Sequence(name, 0, len(got))); again.Stored != 0 || again.Duplicates != len(got) {
 				t.Fatalf("round %d: sent again: %+v", round, again)
 			}
 			a, err := s.Alert(context.Background(), name)
@@ -124,7 +125,7 @@ func writeForEver(path string) {
 		}
 		wg.Go(func() {
 			for {
-				if _, err := s.Append(ctx, sequence(name, next, next+1+next%5)); err != nil {
+				if _, err := s.Append(ctx, storetest.Sequence(name, next, next+1+next%5)); err != nil {
 					panic(err)
 				}
 				next += 1 + next%5
@@ -145,7 +146,7 @@ func TestABrokenFileIsRefusedWithAHint(t *testing.T) {
 	fresh := func(t *testing.T) string {
 		path := filepath.Join(t.TempDir(), "hub.db")
 		s := open(t, sqlite.Config{Path: path, ChunkReadings: 10, CommitEvery: time.Nanosecond})
-		mustAppend(t, s, sequence("a", 0, 2000))
+		storetest.MustAppend(t, s, storetest.Sequence("a", 0, 2000))
 		for i := range 20 {
 			if _, err := s.SaveAlert(context.Background(), memwatch.Alert{ID: fmt.Sprint(i), Message: strings.Repeat("x", 3000)}); err != nil {
 				t.Fatal(err)
@@ -208,14 +209,14 @@ func TestADamagedChunkCostsOnlyItself(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	s := open(t, sqlite.Config{Path: path, ChunkReadings: 10})
 	for i := range 10 {
-		mustAppend(t, s, sequence("a", i*10, i*10+10))
+		storetest.MustAppend(t, s, storetest.Sequence("a", i*10, i*10+10))
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	exec1(t, path, "UPDATE chunks SET data = zeroblob(length(data)) WHERE id = 3")
 	s = open(t, sqlite.Config{Path: path})
-	if got := len(all(t, s, "a")); got < 80 || got > 95 {
+	if got := len(storetest.All(t, s, "a")); got < 80 || got > 95 {
 		t.Errorf("%d readings of 100 with one chunk damaged", got)
 	}
 	st, err := s.Stats(context.Background())
@@ -232,7 +233,7 @@ func TestAFullDatabaseSaysSoAndGoesOnAfterPrune(t *testing.T) {
 	s := open(t, sqlite.Config{MaxBytes: 256 << 10, ChunkReadings: 60, CommitEvery: time.Nanosecond, Retention: store.Retention{KeepReadings: time.Hour, KeepMinutes: time.Hour, KeepTenMinutes: time.Hour}})
 	rng := rand.New(rand.NewPCG(3, 3))
 	noise := func(from, to int) []store.Reading {
-		readings := sequence("a", from, to)
+		readings := storetest.Sequence("a", from, to)
 		for i := range readings {
 			for sig := range memwatch.SignalCount {
 				readings[i].Sample.Set(sig, rng.Float64())
@@ -246,22 +247,22 @@ func TestAFullDatabaseSaysSoAndGoesOnAfterPrune(t *testing.T) {
 	for ; n < 10_000 && err == nil; n += 50 {
 		part := noise(n, n+50)
 		if _, err = s.Append(ctx, part); err == nil {
-			want = append(want, samples(part)...)
+			want = append(want, storetest.Samples(part)...)
 		}
 	}
 	if !errors.Is(err, store.ErrFull) || !strings.Contains(err.Error(), "free disk space or shorten the retention") {
 		t.Fatalf("after %d readings: %v", n, err)
 	}
-	if got := all(t, s, "a"); !slices.Equal(got, want) {
+	if got := storetest.All(t, s, "a"); !slices.Equal(got, want) {
 		t.Errorf("%d readings back of %d, or not the same", len(got), len(want))
 	}
-	if _, err := s.Prune(ctx, t0.Add(time.Duration(n)*10*time.Second)); err != nil {
+	if _, err := s.Prune(ctx, storetest.T0.Add(time.Duration(n)*10*time.Second)); err != nil {
 		t.Fatalf("prune a full database: %v", err)
 	}
 	last := noise(n, n+50)
-	mustAppend(t, s, last)
-	got := all(t, s, "a")
-	if len(got) < 50 || !slices.Equal(got[len(got)-50:], samples(last)) {
+	storetest.MustAppend(t, s, last)
+	got := storetest.All(t, s, "a")
+	if len(got) < 50 || !slices.Equal(got[len(got)-50:], storetest.Samples(last)) {
 		t.Errorf("%d readings after the prune", len(got))
 	}
 }

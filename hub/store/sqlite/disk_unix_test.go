@@ -14,6 +14,7 @@ import (
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/store/sqlite"
+	"github.com/zupee/memwatch/hub/store/storetest"
 )
 
 // limitFiles makes every file of this process stop growing at size, as a full
@@ -52,22 +53,22 @@ func TestADiskThatRefusesWritesLosesNothingAcknowledged(t *testing.T) {
 		}
 		lift := limitFiles(t, uint64(log.Size())+uint64(room)*1500)
 		for err == nil {
-			part := sequence("a", next, next+each)
+			part := storetest.Sequence("a", next, next+each)
 			if _, err = s.Append(ctx, part); err == nil {
-				acked = append(acked, samples(part)...)
+				acked = append(acked, storetest.Samples(part)...)
 				next += each
 			}
 		}
 		failures++
 		lift()
 		// The same again, as an agent does that was not answered.
-		part := sequence("a", next, next+each)
-		mustAppend(t, s, part)
-		acked = append(acked, samples(part)...)
+		part := storetest.Sequence("a", next, next+each)
+		storetest.MustAppend(t, s, part)
+		acked = append(acked, storetest.Samples(part)...)
 		next += each
 	}
 	for range 2 {
-		if got := all(t, s, "a"); !slices.Equal(got, acked) {
+		if got := storetest.All(t, s, "a"); !slices.Equal(got, acked) {
 			t.Errorf("%d readings back of %d, or not the same", len(got), len(acked))
 		}
 		if err := s.Check(ctx); err != nil {

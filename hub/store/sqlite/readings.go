@@ -62,9 +62,9 @@ func (s *Store) within(ctx context.Context, views []view, from, to int64) ([]vie
 
 func (s *Store) readings(ctx context.Context, v *view, from, to int64, points int, newest bool) ([]memwatch.Sample, int, error) {
 	if newest {
-		n := &newestOf{view: v, from: from, to: to, points: points}
-		err := n.gather(ctx, s)
-		return n.readings, n.total, err
+		n := &store.Newest{From: from, To: to, Points: points}
+		err := s.newest(ctx, v, n)
+		return n.Readings, n.Total, err
 	}
 	th := store.NewThinner(from, to, points)
 	err := s.scan(ctx, v, th)

@@ -1,0 +1,140 @@
+package store_test
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zupee/memwatch/hub/store"
+	"github.com/zupee/memwatch/hub/store/postgres"
+	"github.com/zupee/memwatch/hub/store/sqlite"
+	"github.com/zupee/memwatch/hub/store/storetest"
+	"github.com/zupee/memwatch/internal/pgtest"
+)
+
+// places are the stores that are compared. Both wait for the disk at each commit.
+var places = []struct {
+	name string
+	open func(b *testing.B) store.Store
+}{
+	{"sqlite", func(b *testing.B) store.Store {
+		s, err := sqlite.Open(b.Context(), sqlite.Config{Path: filepath.Join(b.TempDir(), "hub.db")})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}},
+	{"postgres", func(b *testing.B) store.Store {
+		server := pgtest.Start(b, "fsync=on", "shared_buffers=512MB", "max_wal_size=4GB")
+		s, err := postgres.Open(b.Context(), postgres.Config{URL: server.Database(b)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}},
+}
+
+// BenchmarkAppend stores ticks of 4,000 instances, which come as a hub gets them: from
+// many callers at the same time, a few readings each.
+//
+//	go test -run - -bench Append -benchtime 60x ./hub/store
+func BenchmarkAppend(b *testing.B) {
+	const instances, each = 4000, 10
+	for _, place := range places {
+		b.Run(place.name, func(b *testing.B) {
+			s := place.open(b)
+			f := storetest.NewFleet(instances)
+			appendTick(b, s, f.Tick(nil), each) // makes the instances known
+			ticks := make([][]store.Reading, b.N)
+			for i := range ticks {
+				ticks[i] = f.Tick(nil)
+			}
+			before, err := s.Stats(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for _, tick := range ticks {
+				appendTick(b, s, tick, each)
+			}
+			b.StopTimer()
+			readings := float64(b.N) * instances
+			b.ReportMetric(readings/b.Elapsed().Seconds(), "readings/s")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/readings, "ns/reading")
+			after, err := s.Stats(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			if after.Stored-before.Stored != int64(readings) {
+				b.Fatalf("%d stored of %.0f", after.Stored-before.Stored, readings)
+			}
+			b.ReportMetric(float64(after.DatabaseBytes-before.DatabaseBytes)/readings, "B-disk/reading")
+			b.ReportMetric(readings/float64(after.Commits-before.Commits), "readings/commit")
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+// appendTick has 64 callers store a tick, some readings at a time.
+func appendTick(b *testing.B, s store.Store, tick []store.Reading, each int) {
+	b.Helper()
+	var wg sync.WaitGroup
+	parts := make(chan []store.Reading)
+	for range 64 {
+		wg.Go(func() {
+			for part := range parts {
+				if _, err := s.Append(context.Background(), part); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for len(tick) > 0 {
+		n := min(each, len(tick))
+		parts <- tick[:n]
+		tick = tick[n:]
+	}
+	close(parts)
+	wg.Wait()
+}
+
+// BenchmarkReadings reads a day of one instance (8,640 readings) of 20: as it came in
+// to the last four hours, and when it has been put in order.
+//
+//	go test -run - -bench Readings ./hub/store
+func BenchmarkReadings(b *testing.B) {
+	const day = 8640
+	for _, place := range places {
+		b.Run(place.name, func(b *testing.B) {
+			s := place.open(b)
+			f := storetest.NewFleet(20)
+			var all []store.Reading
+			for range day {
+				all = f.Tick(all)
+			}
+			appendTick(b, s, all, 5000)
+			read := func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					_, total, err := s.Readings(b.Context(), store.Query{Service: "bench", Instance: "instance-7", MaxPoints: 500})
+					if err != nil || total != day {
+						b.Fatal(total, err)
+					}
+				}
+			}
+			b.Run("fresh", read)
+			if _, err := s.Prune(b.Context(), storetest.T0.Add(30*time.Hour)); err != nil {
+				b.Fatal(err)
+			}
+			b.Run("sealed", read)
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
