@@ -1,9 +1,12 @@
+//go:build unix
+
 package store_test
 
 import (
 	"context"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,23 +20,32 @@ import (
 // places are the stores that are compared. Both wait for the disk at each commit.
 var places = []struct {
 	name string
-	open func(b *testing.B) store.Store
+	open func(b *testing.B) (s store.Store, server func() time.Duration)
 }{
-	{"sqlite", func(b *testing.B) store.Store {
+	{"sqlite", func(b *testing.B) (store.Store, func() time.Duration) {
 		s, err := sqlite.Open(b.Context(), sqlite.Config{Path: filepath.Join(b.TempDir(), "hub.db")})
 		if err != nil {
 			b.Fatal(err)
 		}
-		return s
+		return s, func() time.Duration { return 0 }
 	}},
-	{"postgres", func(b *testing.B) store.Store {
+	{"postgres", func(b *testing.B) (store.Store, func() time.Duration) {
 		server := pgtest.Start(b, "fsync=on", "shared_buffers=512MB", "max_wal_size=4GB")
 		s, err := postgres.Open(b.Context(), postgres.Config{URL: server.Database(b)})
 		if err != nil {
 			b.Fatal(err)
 		}
-		return s
+		return s, server.CPU
 	}},
+}
+
+// own is the CPU that this process has used.
+func own() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkAppend stores ticks of 4,000 instances, which come as a hub gets them: from
@@ -44,7 +56,7 @@ func BenchmarkAppend(b *testing.B) {
 	const instances, each = 4000, 10
 	for _, place := range places {
 		b.Run(place.name, func(b *testing.B) {
-			s := place.open(b)
+			s, server := place.open(b)
 			f := storetest.NewFleet(instances)
 			appendTick(b, s, f.Tick(nil), each) // makes the instances known
 			ticks := make([][]store.Reading, b.N)
@@ -57,11 +69,14 @@ func BenchmarkAppend(b *testing.B) {
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
+			ownBefore, serverBefore := own(), server()
 			for _, tick := range ticks {
 				appendTick(b, s, tick, each)
 			}
 			b.StopTimer()
 			readings := float64(b.N) * instances
+			b.ReportMetric(float64((own()-ownBefore).Nanoseconds())/readings, "ns-CPU-hub/reading")
+			b.ReportMetric(float64((server()-serverBefore).Nanoseconds())/readings, "ns-CPU-server/reading")
 			b.ReportMetric(readings/b.Elapsed().Seconds(), "readings/s")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/readings, "ns/reading")
 			after, err := s.Stats(b.Context())
@@ -111,7 +126,7 @@ func BenchmarkReadings(b *testing.B) {
 	const day = 8640
 	for _, place := range places {
 		b.Run(place.name, func(b *testing.B) {
-			s := place.open(b)
+			s, _ := place.open(b)
 			f := storetest.NewFleet(20)
 			var all []store.Reading
 			for range day {

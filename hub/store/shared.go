@@ -33,8 +33,9 @@ var ErrGap = errors.New("the feed of changes does not reach back that far")
 
 // Changes are the newest states of what changed; what changed twice is told once.
 type Changes struct {
-	// Instances had a new newest reading, a verdict, or other labels. Last and
-	// Verdict are the newest there are, Last only when it is a change.
+	// Instances had readings, a verdict, or other labels. Last is the newest of those
+	// readings, nil when there were none; Verdict is nil when neither it nor the labels
+	// changed.
 	Instances []InstanceState
 	Alerts    []memwatch.Alert
 	Captures  []memwatch.Capture

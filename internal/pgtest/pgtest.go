@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -103,6 +104,9 @@ func Main(m *testing.M) int {
 // programs finds the folder of the server's programs: Debian keeps them out of
 // the path, a folder for each version.
 func programs() (string, error) {
+	if runtime.GOOS != "linux" {
+		return "", errors.New("a PostgreSQL for tests runs on Linux alone")
+	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if path, err := exec.LookPath("initdb"); err == nil {
 		found = append(found, path)
@@ -188,6 +192,9 @@ func (s *Server) begin() (err error) {
 
 // Kill ends the server as a crash does: at once, with nothing written that was not.
 func (s *Server) Kill() error { return s.process.kill() }
+
+// CPU is how much of it the server has used, all of its processes together.
+func (s *Server) CPU() time.Duration { return time.Duration(s.process.cpu()) * 10 * time.Millisecond }
 
 func (s *Server) end() error {
 	return errors.Join(s.process.interrupt(), os.RemoveAll(s.dir))

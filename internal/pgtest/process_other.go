@@ -14,6 +14,7 @@ func run(string, []string, string) (*process, error) {
 }
 
 func (*process) log() string      { return "" }
+func (*process) cpu() int64       { return 0 }
 func (*process) interrupt() error { return nil }
 func (*process) kill() error      { return nil }
 func unprivileged(*exec.Cmd)      {}
