@@ -15,7 +15,7 @@ import (
 )
 
 // elsewhere are folders whose messages no user of the programs sees.
-var elsewhere = []string{"ui", "e2e", "bench", "eval", "examples", "tools", "memwatchtest", "bin", ".git", "hub/blob/blobtest"}
+var elsewhere = []string{"ui", "e2e", "bench", "eval", "examples", "tools", "memwatchtest", "bin", ".git", "hub/blob/blobtest", "hub/store/storetest", "internal/pgtest"}
 
 // words of the code that docs/troubleshoot.md explains: by file, the type or the
 // beginning of the names of the constants.

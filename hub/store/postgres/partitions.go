@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -106,9 +105,6 @@ func (s *Store) make(ctx context.Context, p partition) error {
 	return nil
 }
 
-// errNotEmpty: a partition was to be dropped and still has rows.
-var errNotEmpty = errors.New("it is not empty")
-
 // drop drops a partition; unless all of it may go, only when it is empty. When
 // others read the table all the while it stays, until the next time.
 func (s *Store) drop(ctx context.Context, p partition, all bool) error {
@@ -124,12 +120,12 @@ func (s *Store) drop(ctx context.Context, p partition, all bool) error {
 			return err
 		}
 		if filled && !all {
-			return errNotEmpty
+			return nil
 		}
 		_, err := tx.Exec(ctx, "DROP TABLE "+p.name())
 		return err
 	})
-	if err != nil && (transient(err) || errors.Is(err, errNotEmpty)) {
+	if err != nil && transient(err) {
 		s.log.Debug("a partition stays for now", "partition", p.name(), "error", err)
 		return nil
 	}

@@ -208,6 +208,6 @@ func (v *view) newest(ctx context.Context, n *store.Newest) error {
 // query fails for it.
 func (s *Store) damage(instance int64, err error) {
 	if s.damaged.Add(1) == 1 {
-		s.log.Error("readings in the database cannot be read and are left out; the count is in the statistics", "instance", instance, "error", err)
+		s.log.Error("a chunk of readings cannot be read and is left out; the count is in the statistics", "instance", instance, "error", err)
 	}
 }
