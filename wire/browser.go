@@ -26,11 +26,17 @@ const (
 	Disconnected Status = "disconnected"
 )
 
-// Hello opens a browser's connection. Seq is the newest event before it.
+// Hello opens a browser's connection: events after Seq follow. A browser that comes
+// back asks to go on with ?epoch= and &since= (the newest Seq that it has seen).
 type Hello struct {
 	Type    Type   `json:"type"`
 	Seq     uint64 `json:"seq"`
 	Version string `json:"version"`
+	// Epoch names the run of the hub that counts: its numbers mean nothing to another.
+	Epoch string `json:"epoch"`
+	// Resumed says that nothing is missing between what the browser has seen and what
+	// follows. Otherwise it is to start from the present state.
+	Resumed bool `json:"resumed,omitempty"`
 }
 
 // MetricsUpdate is one new reading, with the original's flat fields.

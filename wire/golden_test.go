@@ -112,7 +112,7 @@ var goldens = []struct {
 	{"ack", &Ack{Type: TypeAck, ID: "b1"}},
 	{"error", &Error{Type: TypeError, ID: "b1", Code: "unavailable", Message: "the hub cannot store this now: send it again later", RetryAfterMs: 2000}},
 	{"want", &Want{Type: TypeWant, ID: "s1", Offset: 262144}},
-	{"hello", &Hello{Type: TypeHello, Seq: 1767225600000000, Version: "v0.1.0"}},
+	{"hello", &Hello{Type: TypeHello, Seq: 1767225600000000, Version: "v0.1.0", Epoch: "7hq2kd", Resumed: true}},
 	{"metricsUpdate", &MetricsUpdate{Metrics: updated(), Seq: 1767225600000001}},
 	{"leakAlert", &AlertEvent{Type: TypeLeakAlert, Seq: 1767225600000002, Alert: alert()}},
 	{"alertUpdate", &AlertEvent{Type: TypeAlertUpdate, Seq: 1767225600000003, Alert: resolved()}},

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 
 // ServeHTTP serves one browser until it leaves, fails, falls behind or the feed closes.
 func (f *Feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	cursor, ok := f.enter()
+	hello, ok := f.enter(placeOf(r.URL.Query()))
 	if !ok {
 		f.metrics.refused.Inc()
 		w.Header().Set("Retry-After", "5")
@@ -32,8 +34,17 @@ func (f *Feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer f.track(cancel)()
-	c := &client{feed: f, conn: conn, cursor: cursor}
+	c := &client{feed: f, conn: conn, hello: hello, cursor: hello.Seq}
 	f.metrics.closed.WithLabelValues(c.serve(ctx)).Inc()
+}
+
+// placeOf reads where a browser wants to go on; what cannot be read is no place.
+func placeOf(q url.Values) place {
+	seq, err := strconv.ParseUint(q.Get("since"), 10, 64)
+	if err != nil {
+		return place{}
+	}
+	return place{epoch: q.Get("epoch"), seq: seq}
 }
 
 // goodbye is why a browser's connection ends; without a code there is nobody to tell.
@@ -52,6 +63,7 @@ var (
 type client struct {
 	feed   *Feed
 	conn   *ws.Conn
+	hello  wire.Hello
 	cursor uint64
 	// watch is what it wants readings of; nil for all.
 	watch atomic.Pointer[map[string]bool]
@@ -76,7 +88,7 @@ func (c *client) serve(ctx context.Context) string {
 
 // write sends the hello and then, no more often than once a window, what is new.
 func (c *client) write(ctx context.Context, left <-chan goodbye) (g goodbye, listening bool) {
-	hello, err := json.Marshal(wire.Hello{Type: wire.TypeHello, Seq: c.cursor, Version: c.feed.version})
+	hello, err := json.Marshal(c.hello)
 	if err != nil || c.conn.Write(ctx, ws.Text, hello, writeTimeout) != nil {
 		return byeGone, true
 	}

@@ -35,8 +35,10 @@ func (c Config) Validate() error {
 const (
 	// writeTimeout is how long a browser may take for one frame.
 	writeTimeout = 10 * time.Second
-	// keep is how long an event stays in the log: longer than any frame may take.
-	keep = writeTimeout + 5*time.Second
+	// keep is how long an event stays in the log: longer than any frame may take, and
+	// than a browser is usually away before it comes back to go on. Of readings only
+	// the newest of an instance stays, so that time costs little.
+	keep = 2 * time.Minute
 	// maxAlerts bounds the events in the log that are not readings.
 	maxAlerts = 4096
 	// maxFrameBytes is where a frame to a browser ends; what is left goes into the next.

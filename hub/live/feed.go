@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"sync"
@@ -18,6 +19,8 @@ import (
 type Feed struct {
 	cfg     Config
 	version string
+	// epoch names this run: a place in another's log is none in this one's.
+	epoch   string
 	logger  *slog.Logger
 	metrics metrics
 
@@ -26,6 +29,7 @@ type Feed struct {
 	seq     uint64
 	changed chan struct{} // closed at the next event
 	clients int
+	left    time.Time // when the last browser left
 	closed  bool
 	nextID  uint64
 	cancels map[uint64]context.CancelFunc // of the connections
@@ -37,11 +41,13 @@ type Feed struct {
 // New makes a feed whose sequence numbers continue above those of any earlier
 // run: they start at the time in microseconds. Version is told to browsers.
 func New(cfg Config, version string, logger *slog.Logger, reg prometheus.Registerer) *Feed {
-	return &Feed{
-		cfg: cfg, version: version, logger: logger, metrics: newMetrics(reg),
+	f := &Feed{
+		cfg: cfg, version: version, epoch: rand.Text(), logger: logger, metrics: newMetrics(reg),
 		log: newLog(), seq: uint64(time.Now().UnixMicro()), //nolint:gosec // after 1970
 		changed: make(chan struct{}), cancels: map[uint64]context.CancelFunc{}, stop: make(chan struct{}),
 	}
+	f.log.lost = f.seq
+	return f
 }
 
 // Reading announces a stored reading. A nil Verdict means as before.
@@ -84,8 +90,10 @@ func (f *Feed) publish(k key, message func(seq uint64) any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seq++
-	if f.clients == 0 {
-		return // whoever comes next starts after this one
+	now := time.Now()
+	if f.clients == 0 && now.Sub(f.left) > keep {
+		f.log.pass(f.seq) // whoever comes next starts after this one
+		return
 	}
 	b, err := json.Marshal(message(f.seq))
 	if err != nil { // a number that JSON cannot say; nothing else can fail
@@ -93,32 +101,41 @@ func (f *Feed) publish(k key, message func(seq uint64) any) {
 		f.logger.Error("event cannot be encoded", "service", k.service, "error", err)
 		return
 	}
-	f.log.add(&event{seq: f.seq, at: time.Now(), key: k, json: b})
+	f.log.add(&event{seq: f.seq, at: now, key: k, json: b})
 	f.metrics.events.Inc()
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
-// enter counts a browser in and says where it starts.
-func (f *Feed) enter() (cursor uint64, ok bool) {
+// place is how far a browser has come in the events of an epoch.
+type place struct {
+	epoch string
+	seq   uint64
+}
+
+// enter counts a browser in and greets it: it goes on at its place while nothing
+// that it has not seen is gone, else after the newest event.
+func (f *Feed) enter(at place) (hello wire.Hello, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed || f.clients >= f.cfg.MaxClients {
-		return 0, false
-	}
-	if f.clients == 0 {
-		f.log = newLog() // events passed unseen: nothing older is complete
+		return hello, false
 	}
 	f.clients++
 	f.wg.Add(1)
 	f.metrics.clients.Inc()
-	return f.seq, true
+	hello = wire.Hello{Type: wire.TypeHello, Seq: f.seq, Version: f.version, Epoch: f.epoch}
+	if at.epoch == f.epoch && at.seq >= f.log.lost && at.seq <= f.seq {
+		hello.Seq, hello.Resumed = at.seq, true
+	}
+	return hello, true
 }
 
 func (f *Feed) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.clients--
+	f.left = time.Now()
 	f.metrics.clients.Dec()
 	f.wg.Done()
 }

@@ -2,6 +2,8 @@ package live
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,9 +15,11 @@ import (
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/internal/ws"
+	"github.com/zupee/memwatch/wire"
 )
 
-func serve(t *testing.T, cfg Config) (*Feed, func() *ws.Conn) {
+// serve answers a feed and what connects to it: at a place, if one is given.
+func serve(t *testing.T, cfg Config) (*Feed, func(at ...place) *ws.Conn) {
 	t.Helper()
 	f := New(cfg, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	server := httptest.NewServer(f)
@@ -27,8 +31,12 @@ func serve(t *testing.T, cfg Config) (*Feed, func() *ws.Conn) {
 		server.Close()
 		client.CloseIdleConnections()
 	})
-	return f, func() *ws.Conn {
-		conn, resp, err := ws.Dial(t.Context(), server.URL, ws.DialOptions{HTTPClient: client, MaxFrameBytes: 4 << 20})
+	return f, func(at ...place) *ws.Conn {
+		address := server.URL
+		for _, p := range at {
+			address += fmt.Sprintf("?epoch=%s&since=%d", p.epoch, p.seq)
+		}
+		conn, resp, err := ws.Dial(t.Context(), address, ws.DialOptions{HTTPClient: client, MaxFrameBytes: 4 << 20})
 		if err != nil {
 			if resp != nil {
 				t.Logf("refused with %s", resp.Status)
@@ -89,5 +97,63 @@ func TestSequenceRisesAcrossRestarts(t *testing.T) {
 	second, _ := serve(t, DefaultConfig())
 	if second.seq <= first.seq {
 		t.Errorf("after a restart %d, before %d", second.seq, first.seq)
+	}
+}
+
+func helloOf(t *testing.T, conn *ws.Conn) (h wire.Hello) {
+	t.Helper()
+	if conn == nil {
+		t.Fatal("not connected")
+	}
+	_, frame, err := conn.Read(t.Context())
+	if err == nil {
+		err = json.Unmarshal(frame, &h)
+	}
+	if err != nil || h.Type != wire.TypeHello {
+		t.Fatalf("first frame = %s, %v; want a hello", frame, err)
+	}
+	return h
+}
+
+// A browser that comes back gets what it missed, also when it was the only one.
+func TestBrowserThatComesBackGoesOnAtItsPlace(t *testing.T) {
+	f, dial := serve(t, DefaultConfig())
+	conn := dial()
+	first := helloOf(t, conn)
+	if first.Resumed || first.Epoch == "" {
+		t.Errorf("first hello = %+v, want an epoch and nothing resumed", first)
+	}
+	_ = conn.CloseNow()
+	for f.Clients() > 0 {
+		time.Sleep(time.Millisecond) // until the hub has noticed
+	}
+	f.Profile(memwatch.Capture{ID: "missed"})
+	conn = dial(place{first.Epoch, first.Seq})
+	if again := helloOf(t, conn); !again.Resumed || again.Seq != first.Seq || again.Epoch != first.Epoch {
+		t.Errorf("hello = %+v, want it resumed at %d", again, first.Seq)
+	}
+	var saved wire.ProfileSaved
+	_, frame, err := conn.Read(t.Context())
+	if err != nil || json.Unmarshal(frame, &saved) != nil || saved.Profile.ID != "missed" {
+		t.Errorf("after the hello came %s, %v; want what was missed", frame, err)
+	}
+}
+
+func TestBrowserStartsAnewWhereItsPlaceIsGone(t *testing.T) {
+	f, dial := serve(t, DefaultConfig())
+	here := helloOf(t, dial())
+	f.mu.Lock()
+	f.log.pass(f.seq + 1) // as when events go by that nobody is there for
+	f.seq++
+	f.mu.Unlock()
+	for what, at := range map[string]place{
+		"a place that is gone":    {here.Epoch, here.Seq},
+		"a place of another run":  {"other", f.seq},
+		"a place beyond all":      {here.Epoch, f.seq + 1},
+		"no place of this server": {},
+	} {
+		if h := helloOf(t, dial(at)); h.Resumed || h.Seq != f.seq {
+			t.Errorf("%s: hello = %+v, want a new start at %d", what, h, f.seq)
+		}
 	}
 }

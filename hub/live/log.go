@@ -19,7 +19,7 @@ type event struct {
 
 func (e *event) reading() bool { return e.key != key{} }
 
-// log is the last few seconds of events in order of seq, of which readings are
+// log is the last while of events in order of seq, of which readings are
 // replaced by newer ones of the same key. It is not safe for concurrent use.
 type log struct {
 	root   event // of the ring: root.next is the oldest, root.prev the newest
@@ -64,6 +64,14 @@ func (l *log) unlink(e *event) {
 	} else {
 		l.others--
 	}
+}
+
+// pass notes an event that was not kept: nobody older than it can go on.
+func (l *log) pass(seq uint64) {
+	for l.root.next != &l.root {
+		l.unlink(l.root.next)
+	}
+	l.lost = seq
 }
 
 // trim drops what is older than keep, and the oldest while too many are no readings.
