@@ -119,6 +119,15 @@ type Culprit struct {
 	// Share is this culprit's part of all growth, 0 to 1.
 	Share     float64   `json:"share"`
 	Certainty Certainty `json:"certainty"`
+	// History is what it held at the profiles that are remembered, oldest first: the
+	// last minutes closely, the time before in wider steps.
+	History []Held `json:"history,omitempty"`
+}
+
+// Held is what a culprit held at one time.
+type Held struct {
+	Timestamp UnixMilli `json:"timestamp"`
+	LiveBytes int64     `json:"liveBytes"` // for goroutines their stacks' bytes
 }
 
 // Verdict is what the detector says of a target at one reading.

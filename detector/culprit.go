@@ -3,6 +3,7 @@ package detector
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zupee/memwatch"
 )
@@ -82,6 +83,7 @@ func (d *Detector) culprit(table *siteTable, g *group, unit float64) memwatch.Cu
 		objects += live / max(float64(m.size), 1)
 	}
 	c.LiveBytes, c.LiveObjects = whole(held), whole(objects)
+	c.History = d.history(table, g, unit)
 	c.GrowthBytesPerSecond = g.growth * unit / g.gap
 	if total := d.state.ev.tr.slope; total > 0 {
 		c.Share = min(1, c.GrowthBytesPerSecond/total)
@@ -90,6 +92,20 @@ func (d *Detector) culprit(table *siteTable, g *group, unit float64) memwatch.Cu
 		c.Certainty = memwatch.Certain
 	}
 	return c
+}
+
+// history is what a group's stacks held together at each profile.
+func (d *Detector) history(table *siteTable, g *group, unit float64) []memwatch.Held {
+	out := make([]memwatch.Held, table.n)
+	for i := range out {
+		sum := 0.0
+		for _, m := range g.movers {
+			sum += float64(m.live[i]) * unit
+		}
+		at := d.clock.origin.Add(time.Duration(table.t[i] * float64(time.Second)))
+		out[i] = memwatch.Held{Timestamp: memwatch.Milli(at), LiveBytes: whole(sum)}
+	}
+	return out
 }
 
 // whole is a number of bytes as an integer, whatever a target claims.

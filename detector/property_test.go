@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -51,6 +52,12 @@ func finiteAll(t *testing.T, v *memwatch.Verdict) {
 		}
 		if c.Share < 0 || c.Share > 1 || len(c.Stack) == 0 {
 			t.Errorf("culprit %+v: want a share of 0 to 1 and a stack", c)
+		}
+		if n := len(c.History); n > snapshots || n > 0 && c.History[n-1].LiveBytes != c.LiveBytes {
+			t.Errorf("culprit %s holds %d bytes, with the history %v", c.Function, c.LiveBytes, c.History)
+		}
+		if !slices.IsSortedFunc(c.History, func(a, b memwatch.Held) int { return cmp.Compare(a.Timestamp, b.Timestamp) }) {
+			t.Errorf("culprit %s: history out of order: %v", c.Function, c.History)
 		}
 	}
 	if sum > 1+1e-9 {

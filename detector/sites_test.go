@@ -1,9 +1,11 @@
 package detector
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -351,5 +353,12 @@ func TestSeveralLeaksAreNamedInOrder(t *testing.T) {
 	}
 	if share := v.Culprits[0].Share; math.Abs(share-2/3.5) > 0.1 {
 		t.Errorf("share of the largest %.2f, want 0.57", share)
+	}
+	past := v.Culprits[0].History
+	if len(past) != snapshots || past[len(past)-1] != (memwatch.Held{Timestamp: memwatch.Milli(epoch.Add(294 * p.interval)), LiveBytes: 588 * mib}) {
+		t.Errorf("history of the largest %v, want it to end with the newest profile", past)
+	}
+	if !slices.IsSortedFunc(past, func(a, b memwatch.Held) int { return cmp.Compare(a.LiveBytes, b.LiveBytes) }) {
+		t.Errorf("history of the largest %v, want it to rise", past)
 	}
 }
