@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/api"
 	"github.com/zupee/memwatch/wire"
 )
 
@@ -34,6 +35,7 @@ type service struct {
 	totalAlerts  int
 	open         map[string]bool // ids of the alerts that fire
 	instances    map[string]*instance
+	releases     []api.Release // oldest first
 }
 
 // instance is one replica. Times are the hub's; newest is the agent's.
@@ -52,6 +54,8 @@ type instance struct {
 	metrics *wire.Metrics      // the newest with a sample
 	verdict *memwatch.Verdict
 	spark   spark
+	// counts is the sparkline of goroutines, while they are what grows.
+	counts spark
 }
 
 func newFleet(cfg Presence, now func() time.Time) *fleet {
@@ -124,9 +128,10 @@ func (f *fleet) read(n name) bool {
 func (f *fleet) describe(r wire.Registration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, i := f.get(name{r.Service, r.Instance})
+	s, i := f.get(name{r.Service, r.Instance})
 	i.heard = f.now()
 	if r.Labels != nil {
+		s.deployed(i, r.Labels, memwatch.Milli(i.heard))
 		i.labels = maps.Clone(r.Labels)
 	}
 }
@@ -223,7 +228,7 @@ func (f *fleet) see(m wire.Metrics) seen {
 	if m.Sample == nil {
 		m.Sample = &reading
 	}
-	i.spark.add(&reading)
+	i.remember(&reading)
 	out.metrics = m
 	m.Verdict = nil // it is kept beside
 	i.metrics = &m

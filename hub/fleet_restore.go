@@ -18,11 +18,12 @@ func (f *fleet) restore(r restored) {
 	}
 	i.reason = "not heard of since the hub started"
 	i.heard, i.labels, i.verdict = r.lastSeen, r.target.Labels, r.verdict
+	s.release(versionOf(i.labels), 0)
 	if i.heard.After(f.heardBefore) && i.heard.Before(f.started) {
 		f.heardBefore = i.heard
 	}
 	for n := range r.readings {
-		i.spark.add(&r.readings[n])
+		i.remember(&r.readings[n])
 	}
 	if n := len(r.readings); n > 1 {
 		i.interval = r.readings[n-1].Time.Sub(r.readings[0].Time) / time.Duration(n-1)

@@ -94,7 +94,7 @@ func (s *service) view() api.Service {
 	out := api.Service{
 		Name: s.name, Status: s.status(), RegisteredAt: s.registeredAt,
 		TotalAlerts: s.totalAlerts, OpenAlerts: len(s.open),
-		Instances: make([]api.Instance, 0, len(s.instances)),
+		Instances: make([]api.Instance, 0, len(s.instances)), Releases: slices.Clone(s.releases),
 	}
 	names := slices.SortedFunc(maps.Keys(s.instances), func(a, b string) int {
 		return cmp.Or(compareVerdicts(s.instances[a].verdict, s.instances[b].verdict), cmp.Compare(a, b))
@@ -104,7 +104,7 @@ func (s *service) view() api.Service {
 		v := i.view()
 		out.Instances = append(out.Instances, v)
 		if at == 0 {
-			out.Worst, out.Verdict, out.Sparkline, out.Labels = n, i.verdict, i.spark.line(), common(s.instances)
+			out.Worst, out.Verdict, out.Sparkline, out.Labels = n, i.verdict, i.sparkline(), common(s.instances)
 		}
 		if v.LastSeen > out.LastSeen {
 			out.LastSeen = v.LastSeen

@@ -296,3 +296,33 @@ func TestMalformedMessagesAreAnsweredAndCounted(t *testing.T) {
 		})
 	}
 }
+
+func TestAgentsAreListedWithWhatTheySent(t *testing.T) {
+	r := start(t, quick(t.TempDir()))
+	s := r.agent()
+	s.ack(wire.Registration{Type: wire.TypeRegistration, V: 1, ID: "r", Service: "shop", Instance: "shop-1", Agent: "v1.2.3", Timestamp: memwatch.Milli(time.Now())}, "r")
+	s.ack(batch("b", wire.NewMetrics("", shop, sampleAt(time.Now().Add(-time.Minute), 1e8), nil)), "b")
+	s.sendText(`{"type":"nonsense","id":"x"}`)
+	if err := wantCode(s.answer(), "unknown_type", "nonsense"); err != nil {
+		t.Fatal(err)
+	}
+	var got api.Agents
+	r.get("/api/agents", &got)
+	if got.Total != 1 || len(got.Agents) != 1 {
+		t.Fatalf("agents = %+v, want one", got)
+	}
+	a := got.Agents[0]
+	if a.Version != "v1.2.3" || a.Targets != 1 || a.Readings != 1 || a.Refused != 1 || !strings.Contains(a.Refusal, "nonsense") || a.Since == 0 || a.Heard < a.Since {
+		t.Errorf("agent = %+v, want what it said and what became of it", a)
+	}
+	if a.LagSeconds < 60 || a.LagSeconds > 3600 {
+		t.Errorf("lag %v s of a reading a minute old", a.LagSeconds)
+	}
+	s.close()
+	eventually(t, "the agent's leaving", func() error {
+		if r.get("/api/agents", &got); got.Total != 0 {
+			return fmt.Errorf("agents = %+v", got)
+		}
+		return nil
+	})
+}

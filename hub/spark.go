@@ -14,6 +14,25 @@ const (
 	sparkSpan = time.Hour
 )
 
+// remember takes a sample that is newer than all before into the sparklines.
+func (i *instance) remember(sample *memwatch.Sample) {
+	i.spark.add(sample)
+	if v := i.verdict; v == nil || v.Kind != memwatch.KindGoroutine {
+		i.counts = spark{}
+	} else if n, ok := sample.Get(memwatch.Goroutines); ok {
+		i.counts.signal = memwatch.Goroutines
+		i.counts.put(memwatch.Milli(sample.Time), n)
+	}
+}
+
+// sparkline is of goroutines where they are what grows, else of memory.
+func (i *instance) sparkline() *api.Sparkline {
+	if len(i.counts.points) > 1 {
+		return i.counts.line()
+	}
+	return i.spark.line()
+}
+
 // spark remembers the last while of one signal, the finer the shorter it is:
 // when it is full, every other point goes.
 type spark struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/api"
 	"github.com/zupee/memwatch/internal/version"
 )
@@ -36,6 +37,19 @@ func (h *hub) stats(ctx context.Context) (api.Stats, error) {
 	}
 	out.TotalServices, out.ConnectedServices, out.TotalInstances = h.fleet.counts()
 	return out, nil
+}
+
+// connected are the agents that have a connection to this hub.
+func (h *hub) connected() []api.Agent {
+	list := h.agents.List()
+	out := make([]api.Agent, 0, len(list))
+	for _, a := range list {
+		out = append(out, api.Agent{
+			Remote: a.Remote, Version: a.Version, Since: memwatch.Milli(a.Since), Heard: memwatch.Milli(a.Heard), Targets: a.Targets,
+			Readings: a.Readings, Refused: a.Refused, Refusal: a.Refusal, LagSeconds: a.Lag.Seconds(),
+		})
+	}
+	return out
 }
 
 // memory is the hub's own; RSS is 0 where /proc does not tell.

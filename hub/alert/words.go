@@ -57,7 +57,11 @@ func leakMessage(o *open) string {
 	}
 	if v != nil && v.TimeToLimitSeconds != nil && v.LimitBytes > 0 {
 		left := time.Duration(min(*v.TimeToLimitSeconds, maxSpan.Seconds()) * float64(time.Second))
-		at := "at its limit of " + size(float64(v.LimitBytes))
+		at := "at its limit of "
+		if v.LimitSource == "assumed" { // it is nobody's
+			at = "no limit known, at an assumed one of "
+		}
+		at += size(float64(v.LimitBytes))
 		if left >= time.Second {
 			at += " in " + span(left)
 		}

@@ -55,6 +55,17 @@ func TestALimitThatIsReachedHasNoTimeToIt(t *testing.T) {
 	}
 }
 
+func TestAnAssumedLimitIsNotTheServicesOwn(t *testing.T) {
+	left := 7200.0
+	o := &open{alert: memwatch.Alert{
+		Service: "checkout", Kind: memwatch.KindHeap, Instances: []string{"a"},
+		Verdict: &memwatch.Verdict{LimitBytes: 1 << 30, LimitSource: "assumed", TimeToLimitSeconds: &left, GrowthBytesPerSecond: memwatch.Interval{Estimate: 1 << 20}},
+	}}
+	if got, want := leakMessage(o), "checkout leaks heap memory on a: +1 MiB/s, no limit known, at an assumed one of 1 GiB in 2 h"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestTheWorseFindingHurtsSooner(t *testing.T) {
 	soon, late := 60.0, 6000.0
 	v := func(left *float64, growth float64) *memwatch.Verdict {

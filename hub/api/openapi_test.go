@@ -30,8 +30,9 @@ func bare(t *testing.T) *Server {
 	t.Helper()
 	return New(Options{
 		Fleet: noFleet{}, Metrics: prometheus.NewRegistry(), Version: "test", Logger: slog.New(slog.DiscardHandler),
-		Ready: func(context.Context) error { return nil },
-		Stats: func(context.Context) (Stats, error) { return Stats{}, nil },
+		Ready:  func(context.Context) error { return nil },
+		Stats:  func(context.Context) (Stats, error) { return Stats{}, nil },
+		Agents: func() []Agent { return []Agent{} },
 	})
 }
 

@@ -75,6 +75,8 @@ type Options struct {
 	Library         Library
 	MaxProfileBytes int64
 	Stats           func(ctx context.Context) (Stats, error)
+	// Agents are those connected, the ones that lag most first; never nil.
+	Agents func() []Agent
 	// Ready returns an error, worded for people, while the hub cannot do its work.
 	Ready   func(ctx context.Context) error
 	Metrics prometheus.Gatherer
@@ -109,6 +111,7 @@ func New(o Options) *Server {
 	s.evidenceOperations()
 	s.libraryOperations()
 	s.hubOperations()
+	s.agentOperations()
 	s.peopleOperations()
 	describe(s.api.OpenAPI())
 	s.docs()

@@ -27,6 +27,15 @@ type Service struct {
 	Instances []Instance        `json:"instances" nullable:"false"`
 	Sparkline *Sparkline        `json:"sparkline"`
 	Labels    map[string]string `json:"labels,omitempty"`
+	// Releases are the versions that its instances said they were, as they came.
+	Releases []Release `json:"releases,omitempty"`
+}
+
+// Release is a version of a service, by its instances' label version. Since is when
+// the first of them called; null when the hub was not there to hear it.
+type Release struct {
+	Version string             `json:"version"`
+	Since   memwatch.UnixMilli `json:"since"`
 }
 
 // Instance is one replica of a service.
@@ -41,8 +50,8 @@ type Instance struct {
 }
 
 // Sparkline is the worst instance's live heap (heap used, where a runtime has
-// no live heap; RSS where it has no heap) over the last while, evenly spaced;
-// null where there was no reading.
+// no live heap; RSS where it has no heap; goroutines while they are what grows)
+// over the last while, evenly spaced; null where there was no reading.
 type Sparkline struct {
 	Signal string             `json:"signal"`
 	From   memwatch.UnixMilli `json:"from"`

@@ -118,7 +118,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.logger.Debug("agent refused", "remote", r.RemoteAddr, "error", err)
 		return
 	}
-	sess.start(conn, s.logger.With("remote", r.RemoteAddr))
+	sess.start(conn, s.logger.With("remote", r.RemoteAddr), r.RemoteAddr)
 	sess.serve(ctx)
 }
 

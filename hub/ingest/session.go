@@ -41,14 +41,16 @@ type session struct {
 	joined  map[name]bool
 	uploads map[string]*upload // by the snapshot message's id
 
-	mu   sync.Mutex
-	conn *ws.Conn // nil before the handshake
+	mu    sync.Mutex
+	conn  *ws.Conn // nil before the handshake
+	agent Agent
 }
 
-func (c *session) start(conn *ws.Conn, logger *slog.Logger) {
+func (c *session) start(conn *ws.Conn, logger *slog.Logger, remote string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn, c.logger = conn, logger
+	now := c.server.now()
+	c.conn, c.logger, c.agent = conn, logger, Agent{Remote: remote, Since: now, Heard: now}
 }
 
 // goodbye closes the connection in words; before the handshake it cancels it.
@@ -76,6 +78,7 @@ func (c *session) serve(ctx context.Context) {
 			c.logger.Debug("agent disconnected", "reason", err)
 			return
 		}
+		c.note(func(a *Agent) { a.Heard = c.server.now() })
 		c.server.inWork <- struct{}{}
 		answer := c.take(ctx, kind, frame)
 		<-c.server.inWork
@@ -166,6 +169,7 @@ func (c *session) refuse(id string, err error) any {
 		r = &refusal{code: codeUnavailable, message: "the hub cannot store this now: send it again later", retryAfter: retryAfter}
 	}
 	c.server.metrics.refused.WithLabelValues(r.code).Inc()
+	c.note(func(a *Agent) { a.Refused, a.Refusal = a.Refused+1, r.message })
 	return wire.Error{Type: wire.TypeError, ID: id, Code: r.code, Message: r.message, RetryAfterMs: r.retryAfter.Milliseconds()}
 }
 
@@ -191,6 +195,9 @@ func (c *session) registration(ctx context.Context, frame []byte) any {
 	}
 	if err == nil {
 		err = c.server.sink.Register(ctx, m)
+	}
+	if err == nil && m.Agent != "" {
+		c.note(func(a *Agent) { a.Version = m.Agent })
 	}
 	return c.done(m.ID, err)
 }
@@ -221,6 +228,7 @@ func (c *session) join(service, instance string) error {
 		return &refusal{code: codeTooMany, message: err.Error()}
 	}
 	c.joined[n] = true
+	c.note(func(a *Agent) { a.Targets = len(c.joined) })
 	return nil
 }
 
@@ -236,7 +244,7 @@ func (c *session) metrics(ctx context.Context, frame []byte) any {
 		err = c.server.sink.Readings(ctx, []wire.Metrics{m})
 	}
 	if err == nil {
-		c.server.metrics.readings.Inc()
+		c.stored([]wire.Metrics{m})
 	}
 	return c.done(m.ID, err)
 }
@@ -301,7 +309,7 @@ func (c *session) batch(ctx context.Context, frame []byte) any {
 		if err := c.server.sink.Readings(ctx, good); err != nil {
 			return c.refuse(m.ID, err)
 		}
-		c.server.metrics.readings.Add(float64(len(good)))
+		c.stored(good)
 	}
 	if first != nil {
 		var r *refusal
