@@ -49,11 +49,17 @@ func TestReleasesAreNotedAsTheyCome(t *testing.T) {
 	start := now
 	f.restore(restored{target: memwatch.Target{Service: "shop", Instance: "a", Labels: map[string]string{"version": "v1"}}})
 	for _, s := range []struct{ instance, version string }{
-		{"a", "v1"}, {"a", "v1"}, // it calls again
-		{"b", "v2"}, {"c", "v2"}, // a roll-out, pod by pod
-		{"a", "v1"}, {"d", "v1"}, // while the old ones go on
-		{"c", ""}, // it no longer says
-		{"b", "v3"}, {"a", "v3"}, {"d", "v3"}, {"c", "v3"},
+		{"a", "v1"},
+		{"a", "v1"}, // it calls again
+		{"b", "v2"},
+		{"c", "v2"}, // a roll-out, pod by pod
+		{"a", "v1"},
+		{"d", "v1"}, // while the old ones go on
+		{"c", ""},   // it no longer says
+		{"b", "v3"},
+		{"a", "v3"},
+		{"d", "v3"},
+		{"c", "v3"},
 		{"a", "v2"}, // and back
 	} {
 		says(s.instance, s.version)

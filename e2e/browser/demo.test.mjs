@@ -2,26 +2,21 @@
 // says which service leaks, in which function, how fast, with saved profiles.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import test from 'node:test';
 import { promisify } from 'node:util';
-import { bin, getJSON, keepScreen, openBrowser, openPage, screens, shoot, start, tempDir, until } from './lib.mjs';
+import { bin, getJSON, openBrowser, openPage, screens, shoot, start, tempDir, until } from './lib.mjs';
+import { assertAccessible, lookAtAll } from './looks.mjs';
 
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** Pages whose pictures the documentation shows, and under which names. */
-const kept = { alert: 'alert', diff: 'profile' };
-
-async function assertAccessible(page, name) {
-  // Through the debugger, since the page's own policy rightly refuses injected scripts.
-  const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ['violations'] })`);
-  const words = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
-  assert.deepEqual(words, [], `${name}: axe-core`);
-}
+/** Pages whose pictures the documentation keeps, by look, and under which names. */
+const kept = {
+  'desktop-light': { fleet: 'fleet', service: 'service', alert: 'alert', alerts: 'alerts', diff: 'profile', profiles: 'profiles', hub: 'hub', grid: 'grid' },
+  'desktop-dark': { service: 'service-dark' },
+  'phone-dark': { fleet: 'fleet-phone', alert: 'alert-phone' },
+  'phone-light': { service: 'service-phone' },
+};
 
 test('the demo shows the leaking service, its function and its profile', async (t) => {
-  const demo = start(t, bin('memwatch-hub'), ['demo', '--listen', '127.0.0.1:0', '--for', '460s', '--data', await tempDir(t)]);
+  const demo = start(t, bin('memwatch-hub'), ['demo', '--listen', '127.0.0.1:0', '--for', '15m', '--data', await tempDir(t)]);
   const started = Date.now();
   const [base] = await demo.line(/http:\/\/127\.0\.0\.1:\d+/);
 
@@ -57,15 +52,17 @@ test('the demo shows the leaking service, its function and its profile', async (
   await page.getByText(short, { exact: false }).first().waitFor({ timeout: 20_000 });
   await page.getByText('Leaking').first().waitFor();
   await assertAccessible(page, 'fleet');
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+  await assertAccessible(page, 'help');
+  await page.keyboard.press('Escape');
   await shoot(page, 'demo-fleet');
-  await keepScreen(page, 'fleet');
   await page.getByRole('link', { name: leaking.name, exact: true }).click(); // the first click
   await page.getByRole('heading', { name: 'Where it grows' }).waitFor();
   await page.getByText(short, { exact: false }).first().waitFor();
   await page.locator('canvas').first().waitFor();
   await assertAccessible(page, 'service');
   await shoot(page, 'demo-service');
-  await keepScreen(page, 'service');
 
   // The second click ends at the function itself: its line in the stack, the
   // flame graph of what grew, and the table that it leads.
@@ -124,23 +121,7 @@ test('the demo shows the leaking service, its function and its profile', async (
     hub: '/hub',
     lost: '/no/such/page',
   };
-  for (const [look, size] of [
-    ['desktop-light', { width: 1440, height: 900, colorScheme: 'light' }],
-    ['phone-dark', { width: 360, height: 740, colorScheme: 'dark' }],
-  ]) {
-    const other = await openPage(browser, size);
-    for (const [name, where] of Object.entries(places)) {
-      await other.goto(base + where);
-      await other.getByRole('heading').first().waitFor();
-      await until('the page to be loaded', async () => (await other.locator('.skeleton').count()) === 0);
-      await assertAccessible(other, `${name} ${look}`);
-      assert.ok(await other.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), `${name} ${look}: no sideways scrolling`);
-      await shoot(other, `demo-${name}-${look}`);
-      if (kept[name] && look === 'desktop-light') await keepScreen(other, kept[name]);
-      assert.deepEqual(other.problems, [], `${name} ${look}: script errors`);
-    }
-    await other.context().close();
-  }
+  await lookAtAll(browser, base, places, { kept, dialogs: { alert: ['Acknowledge', 'Silence', 'Expected', 'Resolve', 'Lift'] } });
 
   const healthy = (await getJSON(`${base}/api/services`)).find((s) => /catalog|healthy/.test(s.name));
   assert.ok(healthy && healthy.verdict?.state !== 'leaking', 'the healthy service is not accused');

@@ -117,14 +117,15 @@ func sampleType(p *profile.Profile, name string) (int, error) {
 // graft adds a profile's stacks to the tree, root first.
 func graft(root *Node, p *profile.Profile, index int, add func(*Node, int64)) {
 	type edge struct {
-		parent         *Node
-		function, file string
+		parent *Node
+		name   int32
 	}
+	names := interned{names: map[[2]string]int32{}, of: map[*profile.Location][]call{}}
 	nodes := map[edge]*Node{}
 	var known func(n *Node)
 	known = func(n *Node) {
 		for _, c := range n.Children {
-			nodes[edge{n, c.Function, c.File}] = c
+			nodes[edge{n, names.id(c.Function, c.File)}] = c
 			known(c)
 		}
 	}
@@ -136,43 +137,71 @@ func graft(root *Node, p *profile.Profile, index int, add func(*Node, int64)) {
 			continue
 		}
 		add(root, v)
-		n := root
-		for depth, f := range frames(sample) {
-			if depth == maxDepth {
-				break
+		n, depth := root, 0
+	stack:
+		for _, loc := range slices.Backward(sample.Location) {
+			for _, f := range names.calls(loc) {
+				if depth++; depth > maxDepth {
+					break stack
+				}
+				e := edge{n, f.name}
+				child := nodes[e]
+				if child == nil && len(nodes) >= maxNodes {
+					break stack
+				}
+				if child == nil {
+					child = &Node{Function: f.Function, File: f.File, Line: f.Line}
+					nodes[e], largest[child] = child, v
+					n.Children = append(n.Children, child)
+				} else if most, mine := largest[child]; mine && v > most { // the line that holds most
+					largest[child], child.Line = v, f.Line
+				}
+				add(child, v)
+				n = child
 			}
-			e := edge{n, f.Function, f.File}
-			child := nodes[e]
-			if child == nil && len(nodes) >= maxNodes {
-				break
-			}
-			if child == nil {
-				child = &Node{Function: f.Function, File: f.File, Line: f.Line}
-				nodes[e], largest[child] = child, v
-				n.Children = append(n.Children, child)
-			}
-			add(child, v)
-			if most, mine := largest[child]; mine && v > most { // the line that holds most
-				largest[child], child.Line = v, f.Line
-			}
-			n = child
 		}
 	}
 }
 
-// frames spells out a stack, root first, inlined calls included.
-func frames(s *profile.Sample) []memwatch.Frame {
-	var out []memwatch.Frame
-	for _, loc := range slices.Backward(s.Location) {
-		if len(loc.Line) == 0 {
-			out = append(out, memwatch.Frame{Function: fmt.Sprintf("0x%x", loc.Address)})
-		}
-		for _, l := range slices.Backward(loc.Line) {
-			if l.Function != nil {
-				out = append(out, memwatch.Frame{Function: l.Function.Name, File: l.Function.Filename, Line: int(l.Line)})
-			}
+// call is one frame of a stack, with a number for its function and file.
+type call struct {
+	memwatch.Frame
+	name int32
+}
+
+// interned spells out every location of a profile once: stacks share most of them.
+type interned struct {
+	names map[[2]string]int32
+	of    map[*profile.Location][]call
+}
+
+func (in *interned) id(function, file string) int32 {
+	key := [2]string{function, file}
+	id, ok := in.names[key]
+	if !ok {
+		id = int32(len(in.names)) //nolint:gosec // a profile that is read has far fewer
+		in.names[key] = id
+	}
+	return id
+}
+
+// calls are a location's, the outermost of inlined ones first.
+func (in *interned) calls(loc *profile.Location) []call {
+	if known, ok := in.of[loc]; ok {
+		return known
+	}
+	var out []call
+	if len(loc.Line) == 0 {
+		function := fmt.Sprintf("0x%x", loc.Address)
+		out = append(out, call{memwatch.Frame{Function: function}, in.id(function, "")})
+	}
+	for _, l := range slices.Backward(loc.Line) {
+		if l.Function != nil {
+			f := memwatch.Frame{Function: l.Function.Name, File: l.Function.Filename, Line: int(l.Line)}
+			out = append(out, call{f, in.id(f.Function, f.File)})
 		}
 	}
+	in.of[loc] = out
 	return out
 }
 

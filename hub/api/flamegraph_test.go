@@ -90,15 +90,13 @@ func TestSmallNodesAreLeftOutAndTotalsStayRight(t *testing.T) {
 
 func TestInlinedCallsAndBareAddresses(t *testing.T) {
 	inner, outer := &profile.Function{ID: 1, Name: "inner"}, &profile.Function{ID: 2, Name: "outer"}
-	s := &profile.Sample{Location: []*profile.Location{
+	p := &profile.Profile{Sample: []*profile.Sample{{Value: []int64{3}, Location: []*profile.Location{
 		{ID: 1, Line: []profile.Line{{Function: inner, Line: 1}, {Function: outer, Line: 2}}}, {ID: 2, Address: 0xbeef},
-	}}
-	var names []string
-	for _, f := range frames(s) {
-		names = append(names, f.Function)
-	}
-	if got := strings.Join(names, ";"); got != "0xbeef;outer;inner" {
-		t.Errorf("frames = %s, want the root first and the inlined call last", got)
+	}}}}
+	root := &Node{Function: "root"}
+	graft(root, p, 0, value)
+	if got, want := spell(root), "root 3 (0xbeef 3 (outer 3 (inner 3)))"; got != want {
+		t.Errorf("tree = %s, want the root first and the inlined call last: %s", got, want)
 	}
 }
 

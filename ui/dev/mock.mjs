@@ -28,6 +28,7 @@ const routes = [
   [/^\/api\/profiles$/, (q) => hub.profiles(q)],
   [/^\/api\/profiles\/([^/]+)\/flamegraph$/, (q, id) => hub.flamegraph(id, q.get('base'))],
   [/^\/api\/stats$/, () => hub.stats()],
+  [/^\/api\/agents$/, () => hub.agents()],
 ];
 
 // The policy that the hub sends, so that a violation shows here first.
@@ -58,7 +59,7 @@ const server = createServer(async (req, res) => {
 });
 
 const sockets = new WebSocketServer({ server, path: '/ws' });
-sockets.on('connection', (socket) => socket.send(JSON.stringify({ type: 'hello', seq: hub.seq(), version: '0.1.0-mock' })));
+sockets.on('connection', (socket) => socket.send(JSON.stringify({ type: 'hello', seq: hub.seq(), version: '0.1.0-mock', epoch: 'mock' })));
 setInterval(() => {
   const events = hub.tick();
   if (events.length === 0) return;

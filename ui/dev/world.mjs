@@ -176,6 +176,10 @@ export function world(scene) {
       return { profiles: list, total: list.length };
     },
     flamegraph: (id, base) => flamegraph(captures, id, base),
+    agents: () => {
+      const agents = ['10.2.0.4:51022', '10.2.0.9:40112', '10.2.0.17:33870'].map((remote, i) => ({ remote, version: i ? 'v0.1.0' : 'v0.0.9', since: start - 30 * hour, heard: Date.now() - 900 * i, targets: 3 - i, readings: 137_000 - i, refused: 0, lagSeconds: i ? 0.02 : 42 }));
+      return { agents, total: agents.length };
+    },
     stats: () => ({
       totalServices: Object.keys(services).length, connectedServices: Object.keys(services).length - 1, totalInstances: 8, totalAlerts: 4, openAlerts: 2, criticalAlerts: 0, dashboardClients: 1, agents: 3, readings: 412_040, profiles: captures.length,
       profileBytes: 4 * 182_331, databaseBytes: 48 * MiB, uptime: 30 * 3600, memoryUsage: { rss: 41 * MiB, heapTotal: 24 * MiB, heapUsed: 13 * MiB }, version: '0.1.0-mock', problems: [],

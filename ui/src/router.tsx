@@ -1,6 +1,6 @@
 // The page's address as state: the path says where, the query says how it is
 // looked at. A small router on the history API.
-import { useCallback, useSyncExternalStore, type AnchorHTMLAttributes, type MouseEvent } from 'react';
+import { useCallback, useSyncExternalStore, type ComponentProps, type MouseEvent } from 'react';
 
 const changed = 'memwatch:navigate';
 
@@ -46,7 +46,7 @@ export function useQuery(): [URLSearchParams, (change: Record<string, string | u
   return [new URLSearchParams(search), change];
 }
 
-type LinkProps = AnchorHTMLAttributes<HTMLAnchorElement> & { to: string };
+type LinkProps = ComponentProps<'a'> & { to: string };
 
 /** Goes to a link of the page within it; with a modifier key it is the browser's as usual. */
 export function followLink(event: MouseEvent, to: string): void {

@@ -49,7 +49,7 @@ describe('a shape', () => {
   it('reports what is missing, unknown and of another kind', () => {
     const found: string[] = [];
     shapes.hello.check({ type: 'hello', seq: '7', extra: 1 }, 'hello', found);
-    expect(found).toEqual(['hello.seq: want a number, found "7"', 'hello.version: missing', 'hello.extra: not known to the dashboard']);
+    expect(found).toEqual(['hello.seq: want a number, found "7"', 'hello.version: missing', 'hello.epoch: missing', 'hello.extra: not known to the dashboard']);
   });
 });
 
@@ -63,8 +63,8 @@ const required = (shape: { fields: object }) => Object.entries(shape.fields).fil
 describe('the OpenAPI document', () => {
   const document = JSON.parse(readFileSync(new URL('../../hub/api/testdata/openapi.json', import.meta.url), 'utf8')) as { components: { schemas: Record<string, Described> } };
   const bodies: Record<string, { fields: object }> = {
-    Alert: shapes.alert, Alerts: shapes.alerts, AlertLog: shapes.alertLog, Capture: shapes.capture, Culprit: shapes.culprit, Delivery: shapes.delivery, Flamegraph: shapes.flamegraph, Gate: shapes.gate, Instance: shapes.instance,
-    Mark: shapes.mark, Metrics: shapes.metrics, Problem: shapes.problem, Profiles: shapes.profiles, Sample: shapes.sample, ScrapeError: shapes.scrapeError, Service: shapes.service, ServiceMetrics: shapes.serviceMetrics, Session: shapes.session, Sparkline: shapes.sparkline,
+    Agent: shapes.agent, Agents: shapes.agents, Alert: shapes.alert, Alerts: shapes.alerts, AlertLog: shapes.alertLog, Capture: shapes.capture, Culprit: shapes.culprit, Delivery: shapes.delivery, Flamegraph: shapes.flamegraph, Gate: shapes.gate, Held: shapes.held, Instance: shapes.instance,
+    Mark: shapes.mark, Metrics: shapes.metrics, Problem: shapes.problem, Profiles: shapes.profiles, Release: shapes.release, Sample: shapes.sample, ScrapeError: shapes.scrapeError, Service: shapes.service, ServiceMetrics: shapes.serviceMetrics, Session: shapes.session, Sparkline: shapes.sparkline,
     Stats: shapes.stats, Transition: shapes.transition, Verdict: shapes.verdict,
   };
 
@@ -85,6 +85,7 @@ describe('the vocabulary in Go', () => {
   const structs: [string, string, { fields: object }][] = [
     ['verdict.go', 'Verdict', shapes.verdict],
     ['verdict.go', 'Culprit', shapes.culprit],
+    ['verdict.go', 'Held', shapes.held],
     ['verdict.go', 'Gate', shapes.gate],
     ['alert.go', 'Alert', shapes.alert],
     ['decision.go', 'Mark', shapes.mark],

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { conditionOf, serviceCondition, staleAfterMs, worstInstance } from '../src/model/condition.ts';
-import { countConditions, documentTitle, everything, headline, heldOrder, kindsOf, labelsOf, matches, sortFleet, worstCondition, worstService } from '../src/model/fleet.ts';
+import { countConditions, documentTitle, everything, heldOrder, kindsOf, labelsOf, matches, sortFleet, worstCondition } from '../src/model/fleet.ts';
+import { headline as headlineOf } from '../src/model/headline.ts';
+import type { Service } from '../src/api/types.ts';
 import { instance, leak, now, service, update, verdict } from './make.ts';
 
 const suspect = verdict({ state: 'suspect', kind: 'heap' });
@@ -39,7 +41,11 @@ describe('the order', () => {
 
   it('is worst first, then by name with numbers as numbers', () => {
     expect(order).toEqual(['burning', 'soon', 'late', 'maybe', 'down', 'new', 'ok9', 'ok10']);
-    expect(worstService(fleet, now)?.name).toBe('burning');
+  });
+
+  it('follows names that come and go', () => {
+    expect(sortFleet([service('b'), service('a')], now).map((s) => s.name)).toEqual(['a', 'b']);
+    expect(sortFleet([service('c'), service('a')], now).map((s) => s.name)).toEqual(['a', 'c']);
   });
 
   it('does not change the list it is given', () => expect(fleet[0]?.name).toBe('ok10'));
@@ -83,10 +89,11 @@ describe('the filter', () => {
 });
 
 describe('the headline', () => {
-  const sentence = (...list: Parameters<typeof headline>[0]) => headline(list, now).sentence;
+  const headline = (list: Service[]) => headlineOf(sortFleet(list, now)[0], countConditions(list, now), list.length);
+  const sentence = (...list: Service[]) => headline(list).sentence;
 
   it('names the worst leak and its time to the limit', () => {
-    const h = headline([service('shop', { verdict: leak() }), service('b', { verdict: leak({ timeToLimitSeconds: null }) }), service('c')], now);
+    const h = headline([service('shop', { verdict: leak() }), service('b', { verdict: leak({ timeToLimitSeconds: null }) }), service('c')]);
     expect(h.sentence).toBe('2 of 3 services leak; the worst, shop, reaches its limit in 9 h.');
     expect(h.next).toBe('Start with shop: cart.(*Cache).Put leaks (cache.go:42).');
     expect(h.service).toBe('shop');
@@ -99,9 +106,15 @@ describe('the headline', () => {
     expect(sentence(service('shop', { verdict: leak({ timeToLimitSeconds: 0 }) }))).toBe('shop leaks; it is past its limit.');
   });
 
+  it('does not take an assumed limit for the service’s own', () => {
+    const assumed = { limitSource: 'assumed', limitBytes: 2 ** 30 };
+    expect(sentence(service('shop', { verdict: leak(assumed) }))).toBe('shop leaks; it reaches the assumed limit of 1 GiB in 9 h.');
+    expect(sentence(service('shop', { verdict: leak({ ...assumed, timeToLimitSeconds: 0 }) }))).toBe('shop leaks; it is past the assumed limit of 1 GiB.');
+  });
+
   it('tells suspicion, silence, learning and health apart', () => {
     expect(sentence(service('a', { verdict: suspect }), service('b'))).toBe('No leak is proven; 1 of 2 services is suspect.');
-    expect(headline([down, service('b')], now)).toMatchObject({ sentence: 'No leak is known, but 1 of 2 services cannot be read.', next: 'Start with down: connection refused.' });
+    expect(headline([down, service('b')])).toMatchObject({ sentence: 'No leak is known, but 1 of 2 services cannot be read.', next: 'Start with down: connection refused.' });
     expect(sentence(service('a', { status: 'disconnected' }), service('b'))).toBe('No leak is known, but 1 of 2 services has gone silent.');
     expect(sentence(service('a', { verdict: verdict({ state: 'learning' }) }))).toBe('Getting to know 1 service.');
     expect(sentence(service('a'), service('b'))).toBe('All is well: no leak in 2 services.');

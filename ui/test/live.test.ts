@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Status } from '../src/api/types.ts';
 import { Inbox, mostWaiting } from '../src/live/inbox.ts';
-import { emptyFleet, extendSparkline, reduce } from '../src/live/reduce.ts';
+import { emptyFleet, extendSparkline, fullLine, reduce } from '../src/live/reduce.ts';
 import { Ring } from '../src/live/ring.ts';
 import { backoff, parseFrame } from '../src/live/socket.ts';
 import { windowOf } from '../src/components/window.ts';
@@ -105,13 +105,21 @@ describe('the state', () => {
 });
 
 describe('a sparkline', () => {
-  const line = { signal: 'liveHeapBytes', from: now, stepMs: 10_000, values: [1, 2, 3] };
-  const push = (seconds: number, value: number) => extendSparkline(line, update({ timestamp: now + seconds * 1000, sample: sample(now + seconds * 1000, { liveHeapBytes: value }) }));
+  const line = { signal: 'liveHeapBytes', from: now, stepMs: 10_000, values: Array.from({ length: fullLine }, (_, i) => i) };
+  const push = (seconds: number, value: number, to: Parameters<typeof extendSparkline>[0] = line) =>
+    extendSparkline(to, update({ timestamp: now + seconds * 1000, sample: sample(now + seconds * 1000, { liveHeapBytes: value }) }));
 
   it('moves on with time and keeps its length', () => {
-    expect(push(25, 9)?.values).toEqual([1, 2, 9]);
-    expect(push(30, 9)).toMatchObject({ from: now + 10_000, values: [2, 3, 9] });
-    expect(push(50, 9)?.values).toEqual([null, null, 9]);
+    expect(push(595, 9)?.values).toEqual([...line.values.slice(0, -1), 9]);
+    expect(push(600, 9)).toMatchObject({ from: now + 10_000, values: [...line.values.slice(1), 9] });
+    expect(push(620, 9)?.values).toEqual([...line.values.slice(3), null, null, 9]);
+    expect(push(5_000, 9)?.values).toEqual([...Array(fullLine - 1).fill(null), 9]);
+  });
+
+  it('grows while it is young, and learns its pace with the second reading', () => {
+    const young = push(10, 2, { signal: 'liveHeapBytes', from: now, stepMs: 1_000, values: [1] });
+    expect(young).toMatchObject({ stepMs: 10_000, values: [1, 2] });
+    expect(push(40, 5, young)?.values).toEqual([1, 2, null, null, 5]);
   });
 
   it('ignores the past and what it does not show', () => {
@@ -121,15 +129,16 @@ describe('a sparkline', () => {
   });
 
   it('cannot be made to grow by a clock far ahead', () => {
-    expect(push(1e9, 9)?.values?.length).toBe(3);
+    expect(push(1e9, 9)?.values?.length).toBe(fullLine);
+    expect(push(1e9, 9, { ...line, values: [1, 2] })?.values?.length).toBe(fullLine);
   });
 });
 
 describe('the window of rows', () => {
   it('draws all of few, and of many only those near the view', () => {
     expect(windowOf(100, 64, 0, 800)).toEqual({ first: 0, last: 100 });
-    expect(windowOf(5_000, 64, 200, 800)).toEqual({ first: 0, last: 18 });
-    expect(windowOf(5_000, 64, -6_400, 800)).toEqual({ first: 92, last: 121 });
+    expect(windowOf(5_000, 64, 200, 800)).toEqual({ first: 0, last: 24 });
+    expect(windowOf(5_000, 64, -6_400, 800)).toEqual({ first: 88, last: 128 });
     expect(windowOf(5_000, 64, -64 * 5_000, 800).last).toBe(5_000);
   });
 });

@@ -11,6 +11,7 @@ interface Asked {
 }
 
 let asked: Asked[];
+let addresses: string[];
 let socket: { onmessage?: (message: { data: string }) => void; onclose?: () => void; close: () => void };
 let store: LiveStore;
 let seq: number;
@@ -18,13 +19,15 @@ let seq: number;
 beforeEach(() => {
   vi.useFakeTimers();
   asked = [];
+  addresses = [];
   seq = 0;
   vi.stubGlobal('location', { href: 'http://hub/' });
   vi.stubGlobal('document', { hidden: true });
   vi.stubGlobal('addEventListener', () => {});
   vi.stubGlobal('removeEventListener', () => {});
   vi.stubGlobal('WebSocket', class {
-    constructor() {
+    constructor(url: string) {
+      addresses.push(url);
       socket = this;
     }
     close() {}
@@ -102,5 +105,46 @@ describe('a snapshot', () => {
     send({ ...reading(9) });
     await vi.advanceTimersByTimeAsync(300);
     expect(inUse()).toBe(9);
+  });
+});
+
+describe('a connection that comes back', () => {
+  const hello = (change: Record<string, unknown>) => socket.onmessage?.({ data: JSON.stringify({ type: 'hello', version: 'x', seq, ...change }) });
+
+  it('goes on at its place: nothing is asked for anew, and nothing received is lost', async () => {
+    hello({ epoch: 'e1' });
+    await answer([service('shop')]);
+    send({ ...reading(7) });
+    socket.onclose?.(); // before the frame
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(addresses).toEqual(['ws://hub/ws', 'ws://hub/ws?epoch=e1&since=1']);
+    expect(store.get().connection.state).toBe('lost');
+    hello({ epoch: 'e1', resumed: true });
+    expect(store.get().connection.state).toBe('live');
+    send({ ...reading(9) });
+    await vi.advanceTimersByTimeAsync(300);
+    expect(inUse()).toBe(9);
+    expect(asked).toHaveLength(0);
+  });
+
+  it('to another run of the hub starts anew', async () => {
+    hello({ epoch: 'e1' });
+    await answer([service('shop')]);
+    socket.onclose?.();
+    await vi.advanceTimersByTimeAsync(1_000);
+    hello({ epoch: 'e2' });
+    expect(asked).toHaveLength(3);
+    await answer([service('other')]);
+    expect([...store.get().services.keys()]).toEqual(['other']);
+  });
+
+  it('does not go on where something had been asked for and not answered', async () => {
+    hello({ epoch: 'e1' });
+    await answer([service('shop')]);
+    send({ type: 'leakAlert', alert: alert() });
+    await vi.advanceTimersByTimeAsync(2_000); // the counts are being read
+    socket.onclose?.();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(addresses.at(-1)).toBe('ws://hub/ws');
   });
 });

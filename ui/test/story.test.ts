@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Capture } from '../src/api/types.ts';
 import { evidenceOrder } from '../src/model/captures.ts';
 import { pprofLine } from '../src/model/pprof.ts';
-import { alertMarkdown, alertTitle, facts, gateNeed, gateTitle, gateValue, timeLeft } from '../src/model/story.ts';
+import { alertMarkdown, alertTitle, facts, firingSentence, gateNeed, gateTitle, gateValue, goroutineWords, limitName, timeLeft } from '../src/model/story.ts';
 import { alert, leak, now, verdict } from './make.ts';
 
 describe('an alert’s title', () => {
@@ -13,6 +13,34 @@ describe('an alert’s title', () => {
     expect(alertTitle(alert({ kind: 'goroutine', verdict: null }))).toBe('shop leaks goroutines');
     expect(alertTitle(alert({ type: 'disconnect' }))).toBe('shop is disconnected');
     expect(alertTitle(alert({ type: 'snapshot' }))).toBe('shop saved a heap snapshot');
+  });
+});
+
+describe('what is alerting', () => {
+  it('is leaks and disconnects, and no snapshot', () => {
+    expect(firingSentence([alert(), alert({ type: 'disconnect' }), alert({ type: 'disconnect' }), alert({ type: 'snapshot' })])).toBe('1 leak and 2 disconnects are alerting.');
+    expect(firingSentence([alert({ type: 'disconnect' }), alert({ state: 'resolved' })])).toBe('1 disconnect is alerting.');
+    expect(firingSentence([alert({ type: 'snapshot' })])).toBe('Nothing is alerting.');
+  });
+});
+
+describe('a goroutine’s stack', () => {
+  const stack = (...functions: string[]) => functions.map((f) => ({ function: f }));
+  it('tells what it waits for and where it was started, not what parked it', () => {
+    expect(goroutineWords(stack('runtime.gopark', 'runtime.chansend', 'runtime.chansend1', 'main.ask', 'main.worker.func1'))).toEqual({ waits: 'waiting sending on a channel', runs: 'main.worker.func1' });
+    expect(goroutineWords(stack('runtime.gopark', 'runtime.selectgo', 'main.loop', 'runtime.goexit'))).toEqual({ waits: 'waiting in a select', runs: 'main.loop' });
+    expect(goroutineWords(stack('runtime.gopark', 'runtime.semacquire1', 'sync.(*Mutex).Lock', 'main.run'))?.waits).toBe('waiting for a lock');
+    expect(goroutineWords(stack('runtime.gopark', 'x.park'))).toEqual({ waits: 'waiting', runs: 'x.park' });
+    expect(goroutineWords(stack('bytes.growSlice', 'main.put'))).toBeUndefined();
+  });
+});
+
+describe('a limit', () => {
+  it('that nobody set is called assumed', () => {
+    const assumed = leak({ limitSource: 'assumed', limitBytes: 2 ** 30 });
+    expect(limitName(leak())).toBe('limit of 512 MiB');
+    expect(limitName(assumed)).toBe('assumed limit of 1 GiB');
+    expect(facts(assumed, now).map((f) => f.label)).toEqual(['Growth', 'Time to assumed limit', 'Growing for', 'Assumed limit']);
   });
 });
 
@@ -64,7 +92,7 @@ describe('an alert for a ticket', () => {
     expect(text).toContain('**shop leaks heap memory in cart.(*Cache).Put** (warning)');
     expect(text).toContain('- Where: `example.com/shop/cart.(*Cache).Put` (/src/cart/cache.go:42)');
     expect(text).toContain('- Growth: +40 MiB/h');
-    expect(text).toContain('- Time to limit: 9 h');
+    expect(text).toContain('- Time to the limit of 512 MiB: 9 h');
     expect(text).toContain('```sh\ngo tool pprof x\n```');
   });
 });

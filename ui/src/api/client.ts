@@ -1,6 +1,6 @@
 // The one place that speaks HTTP to the hub. Every call takes an AbortSignal;
 // an error answer becomes a HubError with words for people.
-import type { Alert, AlertLog, Alerts, Capture, Flamegraph, Problem, Profiles, Service, ServiceMetrics, Session, Stats } from './types.ts';
+import type { Agents, Alert, AlertLog, Alerts, Capture, Flamegraph, Problem, Profiles, Service, ServiceMetrics, Session, Stats } from './types.ts';
 
 export class HubError extends Error {
   constructor(
@@ -56,7 +56,7 @@ export const hub = {
   service: (name: string, signal: AbortSignal) => get<Service>(`/api/services/${part(name)}`, signal),
   metrics: (name: string, query: { from?: number; to?: number; limit?: number; instance?: string }, signal: AbortSignal) =>
     get<ServiceMetrics>(`/api/services/${part(name)}/metrics`, signal, query),
-  alerts: (query: { limit?: number; service?: string; state?: Alert['state'] }, signal: AbortSignal) => get<Alerts>('/api/alerts', signal, query),
+  alerts: (query: { limit?: number; service?: string; state?: Alert['state']; type?: Alert['type'] }, signal: AbortSignal) => get<Alerts>('/api/alerts', signal, query),
   alert: (id: string, signal: AbortSignal) => get<Alert>(`/api/alerts/${part(id)}`, signal),
   profiles: (query: { service?: string; alert?: string; limit?: number }, signal: AbortSignal) =>
     get<Profiles>('/api/profiles', signal, query),
@@ -71,6 +71,7 @@ export const hub = {
   session: (signal: AbortSignal) => get<Session>('/api/session', signal),
   signOut: () => fetch('/api/session', { method: 'DELETE' }),
   stats: (signal: AbortSignal) => get<Stats>('/api/stats', signal),
+  agents: (signal: AbortSignal) => get<Agents>('/api/agents', signal),
 };
 
 /** What a person can decide about an alert. */

@@ -22,6 +22,9 @@ export const sample = obj({
 
 export const frame = obj({ function: str, file: opt(str), line: opt(num) });
 
+/** What a culprit held at one time. */
+export const held = obj({ timestamp: millis, liveBytes: num });
+
 export const culprit = obj({
   function: str,
   leaf: str,
@@ -34,6 +37,7 @@ export const culprit = obj({
   liveObjects: num,
   share: num,
   certainty: oneOf('certain', 'likely'),
+  history: opt(list(held)),
 });
 
 export const gate = obj({ name: str, value: nullable(num), need: str, passed: bool, detail: opt(str) });
@@ -147,7 +151,7 @@ export const alert = obj({
 export const status = oneOf('connected', 'unreachable', 'disconnected');
 
 // Hub to browser, over the WebSocket.
-export const hello = obj({ type: oneOf('hello'), seq: num, version: str });
+export const hello = obj({ type: oneOf('hello'), seq: num, version: str, epoch: str, resumed: opt(bool) });
 export const metricsUpdate = obj({ type: oneOf('metricsUpdate'), seq: num, ...metricsFields });
 export const alertEvent = obj({ type: oneOf('leakAlert', 'alertUpdate'), seq: num, alert });
 export const serviceUpdate = obj({ type: oneOf('serviceUpdate'), seq: num, service: str, instance: opt(str), status, reason: opt(str) });
@@ -166,6 +170,9 @@ export const instance = obj({
 
 export const sparkline = obj({ signal: str, from: millis, stepMs: num, values: nullable(list(nullable(num))) });
 
+/** A version of a service, and since when its instances say so. */
+export const release = obj({ version: str, since: millis });
+
 export const service = obj({
   name: str,
   status,
@@ -179,6 +186,7 @@ export const service = obj({
   instances: nullable(list(instance)),
   sparkline: nullable(sparkline),
   labels: opt(dict(str)),
+  releases: opt(list(release)),
 });
 
 export const serviceMetrics = obj({ service: str, metrics: nullable(list(metrics)), total: num });
@@ -189,6 +197,21 @@ export const profiles = obj({ profiles: nullable(list(capture)), total: num, nex
 export const session = obj({ required: bool, signedIn: bool, name: str, role: str, method: str });
 
 export const alertLog = obj({ log: nullable(list(transition)) });
+
+/** One connection of an agent to the hub. */
+export const agent = obj({
+  remote: str,
+  version: opt(str),
+  since: millis,
+  heard: millis,
+  targets: num,
+  readings: num,
+  refused: num,
+  refusal: opt(str),
+  lagSeconds: num,
+});
+
+export const agents = obj({ agents: list(agent), total: num });
 
 export const stats = obj({
   totalServices: num,

@@ -4,11 +4,12 @@ import { useEffect, useId, useMemo, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import './chart.css';
-import { themeChanged } from '../components/theme.ts';
+import { useThemeRevision } from '../components/theme.ts';
 import { clock, together } from '../model/format.ts';
 import { downsample, type Column, type Point } from '../model/readings.ts';
+import type { Mark } from '../model/marks.ts';
 import { lookAhead, type Overlay } from '../model/trend.ts';
-import { chartOptions, type Mark, type Series } from './options.ts';
+import { chartOptions, type Series } from './options.ts';
 
 export interface Line extends Series {
   column: Column;
@@ -116,22 +117,6 @@ function Plot(props: PlotProps) {
   return <div className="plot" ref={box} role="img" aria-label={label} />;
 }
 
-/** Rises when the colours change, since a canvas does not follow by itself. */
-function useThemeRevision(): number {
-  const [revision, setRevision] = useState(0);
-  useEffect(() => {
-    const bump = () => setRevision((n) => n + 1);
-    const system = matchMedia('(prefers-color-scheme: dark)');
-    system.addEventListener('change', bump);
-    addEventListener(themeChanged, bump);
-    return () => {
-      system.removeEventListener('change', bump);
-      removeEventListener(themeChanged, bump);
-    };
-  }, []);
-  return revision;
-}
-
 interface LegendProps {
   lines: Line[];
   data: uPlot.AlignedData;
@@ -147,7 +132,7 @@ function Legend({ lines, data, cursor, format }: LegendProps) {
         const value = cursor === null ? lastOf((line.shown ?? line.column).values) : nearest(line.shown?.values ?? (data[i + 1] as Point[] | undefined), cursor);
         return (
           <li key={line.label}>
-            <span className="swatch" style={{ background: `var(${line.color})`, ...(line.dash ? { height: 2 } : {}) }} />
+            <span className="swatch" style={{ background: line.dash ? `repeating-linear-gradient(90deg, var(${line.color}) 0 4px, transparent 4px 6px)` : `var(${line.color})` }} />
             <span className="muted">{line.label}</span> <b>{value == null ? '–' : format(value)}</b>
           </li>
         );

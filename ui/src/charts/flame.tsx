@@ -2,7 +2,7 @@
 // Enter, walk by arrows; what is selected is said to screen readers.
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent } from 'react';
 import './flame.css';
-import { themeChanged } from '../components/theme.ts';
+import { useThemeRevision } from '../components/theme.ts';
 import { place, percent, shortFunction, signed } from '../model/format.ts';
 import { ancestors, boxAt, change, packageOf, step, type Box, type Layout } from '../model/flame.ts';
 import { token } from './token.ts';
@@ -28,6 +28,7 @@ export function FlameGraph({ layout, diff, found, format, label, around }: Flame
   const [zoomed, setZoomed] = useState(0);
   const [selected, setSelected] = useState(0);
   const [hover, setHover] = useState<{ index: number; x: number; y: number } | undefined>();
+  const theme = useThemeRevision();
   const above = useMemo(() => ancestors(layout, zoomed), [layout, zoomed]);
   const shownIndex = hover?.index ?? selected;
   const shown = layout.boxes[shownIndex];
@@ -46,15 +47,8 @@ export function FlameGraph({ layout, diff, found, format, label, around }: Flame
     paint();
     const resized = new ResizeObserver(paint);
     resized.observe(element);
-    const system = matchMedia('(prefers-color-scheme: dark)');
-    system.addEventListener('change', paint);
-    addEventListener(themeChanged, paint);
-    return () => {
-      resized.disconnect();
-      system.removeEventListener('change', paint);
-      removeEventListener(themeChanged, paint);
-    };
-  }, [layout, diff, found, zoomed, above, selected, hover?.index]);
+    return () => resized.disconnect();
+  }, [layout, diff, found, zoomed, above, selected, hover?.index, theme]);
 
   const at = (event: PointerEvent<HTMLCanvasElement>): Box | undefined => {
     const area = event.currentTarget.getBoundingClientRect();

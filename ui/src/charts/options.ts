@@ -1,5 +1,6 @@
 // How a chart looks and behaves, as uPlot wants it said.
 import uPlot from 'uplot';
+import type { Mark } from '../model/marks.ts';
 import type { Overlay, Spot } from '../model/trend.ts';
 import { token } from './token.ts';
 
@@ -11,13 +12,6 @@ export interface Series {
   dash?: number[];
   /** The area below: a hint of the line's colour, or solid for what is stacked. */
   fill?: 'hint' | 'solid';
-}
-
-export interface Mark {
-  /** Unix ms. */
-  time: number;
-  kind: 'alert' | 'capture' | 'restart';
-  label: string;
 }
 
 export interface ChartSpec {
@@ -107,7 +101,7 @@ function zoom(u: uPlot, onZoom: ChartSpec['onZoom']): void {
   onZoom(Math.round(from * 1000), Math.round(to * 1000));
 }
 
-const markColor: Record<Mark['kind'], string> = { alert: '--leaking', capture: '--series-4', restart: '--muted' };
+const markColor: Record<Mark['kind'], string> = { alert: '--leaking', capture: '--series-4', restart: '--muted', deploy: '--series-3' };
 
 function drawOverlays(u: uPlot, overlays: readonly Overlay[]): void {
   const { ctx, bbox } = u;
@@ -184,6 +178,11 @@ function drawShape(ctx: CanvasRenderingContext2D, kind: Mark['kind'], x: number,
     ctx.lineTo(x, y + r);
   } else if (kind === 'capture') {
     ctx.rect(x - r * 0.8, y - r * 0.8, r * 1.6, r * 1.6);
+  } else if (kind === 'deploy') {
+    ctx.moveTo(x, y - r);
+    ctx.lineTo(x + r, y);
+    ctx.lineTo(x, y + r);
+    ctx.lineTo(x - r, y);
   } else {
     ctx.arc(x, y, r * 0.85, 0, 2 * Math.PI);
   }

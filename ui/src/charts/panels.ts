@@ -94,6 +94,7 @@ const specs: PanelSpec[] = [
 ];
 
 const mostPoints = 600;
+const dashedFrom = 4;
 
 /** `instances`: those to draw, worst first. What nothing reports has no panel: `missing` names it. */
 export function panels(readings: ReadonlyMap<string, readonly Reading[]>, instances: readonly string[]): { panels: Panel[]; missing: string[] } {
@@ -124,6 +125,7 @@ function linesOf(spec: PanelSpec, instances: readonly string[], of: (part: Part,
   if (instances.length === 1) return [{ ...spec.main, column: main }, ...spec.parts.map((part) => ({ ...part, column: of(part, instances[0] ?? '') }))];
   return instances.map((name, i) => {
     const { fill: _, ...line } = spec.main;
-    return { ...line, width: i ? 1.4 : 2.25, label: name, color: `--series-${(i % 8) + 1}`, column: i ? of(spec.main, name) : main };
+    // Colours that are alike to some eyes differ in their dashes.
+    return { ...line, width: i ? 1.4 : 2.25, label: name, color: `--series-${(i % 8) + 1}`, ...(i >= dashedFrom ? { dash: [7, 3] } : {}), column: i ? of(spec.main, name) : main };
   });
 }

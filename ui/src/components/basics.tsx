@@ -3,7 +3,7 @@ import { Fragment, useEffect, useId, useState, type ReactNode, type RefObject } 
 import { HubError, signInURL } from '../api/client.ts';
 import type { Severity, Sparkline as SparklineData } from '../api/types.ts';
 import { conditionMeaning, conditionWord, type Condition } from '../model/condition.ts';
-import { ago, bytes, exact } from '../model/format.ts';
+import { ago, bytes, count, exact } from '../model/format.ts';
 import { SearchIcon, StateIcon } from './icons.tsx';
 
 /** Icon and word together, never colour alone. */
@@ -77,9 +77,9 @@ async function copyText(text: string): Promise<boolean> {
   }
 }
 
-/** A function's name that breaks between its parts where it must; what is copied from it stays as it is. */
+/** Text whose function names and paths break between their parts where they must; what is copied from it stays as it is. */
 export function Breakable({ text }: { text: string }) {
-  return text.split(/(?<=[.)/])/).map((piece, i) => <Fragment key={i}>{i > 0 && <wbr />}{piece}</Fragment>);
+  return text.split(/(?<=[./)\]-])(?=[\p{L}\d_(*[])(?<!\d\.(?=\d))/u).map((piece, i) => <Fragment key={i}>{i > 0 && <wbr />}{piece}</Fragment>);
 }
 
 interface NoticeProps {
@@ -191,8 +191,9 @@ export function Sparkline({ data, tone }: { data: SparklineData | null; tone: Co
   const line = runs.map((run) => run.map(([i, v], n) => `${n ? 'L' : 'M'}${x(i).toFixed(1)} ${y(v).toFixed(1)}`).join('')).join('');
   const area = runs.map((run) => areaOf(run, x, y)).join('');
   const [first, last] = [known[0] ?? 0, known.at(-1) ?? 0];
+  const [words, format] = data?.signal === 'goroutines' ? ['goroutines ', count] : ['', bytes];
   return (
-    <svg className="spark" data-tone={tone} viewBox={`0 0 ${sparkWidth} ${sparkHeight}`} preserveAspectRatio="none" role="img" aria-label={`from ${bytes(first)} to ${bytes(last)}`}>
+    <svg className="spark" data-tone={tone} viewBox={`0 0 ${sparkWidth} ${sparkHeight}`} preserveAspectRatio="none" role="img" aria-label={`${words}from ${format(first)} to ${format(last)}`}>
       <path className="area" d={area} />
       <path className="line" d={line} />
     </svg>

@@ -11,39 +11,31 @@ function Icon({ children, size = 16 }: { children: ReactNode; size?: number }) {
   );
 }
 
-const shapes: Record<Condition | 'none', ReactNode> = {
-  leaking: <path d="M8 1.2c3 3.8 4.6 6 4.6 8.5a4.6 4.6 0 0 1-9.2 0C3.4 7.2 5 5 8 1.2z" fill="currentColor" stroke="none" />,
-  suspect: (
-    <>
-      <path d="M8 1.8 14.8 13.6H1.2z" />
-      <path d="M8 6.4v3.2M8 11.7v.01" />
-    </>
-  ),
-  unreachable: (
-    <>
-      <circle cx="8" cy="8" r="6.3" />
-      <path d="M3.6 12.4 12.4 3.6" />
-    </>
-  ),
-  disconnected: <path d="M5.5 1.5v3.5M10.5 1.5v3.5M3.5 5h9v2.5a4.5 4.5 0 0 1-9 0zM8 12v2.5M2 14 14 2" />,
-  stale: (
-    <>
-      <circle cx="8" cy="8" r="6.3" />
-      <path d="M8 4.3V8l2.5 1.7" />
-    </>
-  ),
-  learning: <circle cx="8" cy="8" r="6.3" strokeDasharray="2.2 2.750" />,
-  healthy: (
-    <>
-      <circle cx="8" cy="8" r="6.3" />
-      <path d="m5.3 8.2 1.9 1.9 3.6-4" />
-    </>
-  ),
-  none: <circle cx="8" cy="8" r="6.3" />,
+export interface Shape {
+  d: string;
+  /** Filled, not drawn as a line. */
+  solid?: boolean;
+  /** The line's dashes. */
+  dash?: [number, number];
+}
+
+const ring = 'M8 1.7a6.3 6.3 0 1 0 0 12.6a6.3 6.3 0 1 0 0-12.6z';
+
+/** As path data, so that a canvas draws the same shapes. */
+export const stateShapes: Record<Condition | 'none', Shape> = {
+  leaking: { d: 'M8 1.2c3 3.8 4.6 6 4.6 8.5a4.6 4.6 0 0 1-9.2 0C3.4 7.2 5 5 8 1.2z', solid: true },
+  suspect: { d: 'M8 1.8 14.8 13.6H1.2zM8 6.4v3.2M8 11.7v.01' },
+  unreachable: { d: `${ring}M3.6 12.4 12.4 3.6` },
+  disconnected: { d: 'M5.5 1.5v3.5M10.5 1.5v3.5M3.5 5h9v2.5a4.5 4.5 0 0 1-9 0zM8 12v2.5M2 14 14 2' },
+  stale: { d: `${ring}M8 4.3V8l2.5 1.7` },
+  learning: { d: ring, dash: [2.2, 2.75] },
+  healthy: { d: `${ring}m-2.7 6.5 1.9 1.9 3.6-4` },
+  none: { d: ring },
 };
 
 export function StateIcon({ state, size }: { state: Condition | 'none'; size?: number }) {
-  return <Icon {...(size ? { size } : {})}>{shapes[state]}</Icon>;
+  const { d, solid, dash } = stateShapes[state];
+  return <Icon {...(size ? { size } : {})}><path d={d} {...(solid ? { fill: 'currentColor', stroke: 'none' } : {})} {...(dash ? { strokeDasharray: dash.join(' ') } : {})} /></Icon>;
 }
 
 export const FleetIcon = () => <Icon><path d="M2 4h12M2 8h12M2 12h8" /></Icon>;

@@ -53,8 +53,8 @@ export function useTelling(): void {
     const firing = [...alerts.values()].filter(worthTelling);
     const before = known.current;
     known.current = new Set([...(before ?? []), ...firing.map((a) => a.id)]);
-    if (!before || present() !== 'on') return;
-    for (const alert of firing.filter((a) => !before.has(a.id))) tell(alert);
+    const fresh = before ? firing.filter((a) => !before.has(a.id)) : [];
+    if (fresh.length > 0 && present() === 'on') fresh.forEach(tell); // asking the browser is dear, and events come all the time
   }, [alerts, loaded]);
 }
 

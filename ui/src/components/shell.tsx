@@ -5,11 +5,12 @@ import { useAnswer, useLive, useNow, useStore } from '../live/hooks.ts';
 import type { Connection } from '../live/store.ts';
 import { countConditions, documentTitle, worstCondition } from '../model/fleet.ts';
 import { duration } from '../model/format.ts';
+import { isFiring } from '../model/story.ts';
 import { Link, paths, usePath } from '../router.tsx';
 import { AlertIcon, AutoIcon, FleetIcon, HubIcon, Mark, MoonIcon, ProfileIcon, SunIcon } from './icons.tsx';
 import { useKeyboard } from './keyboard.ts';
 import { useTelling } from './notices.ts';
-import { useTheme } from './theme.ts';
+import { usePrintInLight, useTheme } from './theme.ts';
 
 const places = [
   { to: paths.fleet, name: 'Fleet', icon: <FleetIcon />, under: '/services' },
@@ -24,6 +25,7 @@ export function Shell({ children, title }: { children: ReactNode; title: string 
   useKeyboard(useCallback(() => help.current?.showModal(), []));
   useTitle(title);
   useTelling();
+  usePrintInLight();
   const main = useFocusOnNavigation(path);
   return (
     <>
@@ -48,7 +50,7 @@ export function Shell({ children, title }: { children: ReactNode; title: string 
 
 function Navigation({ path }: { path: string }) {
   const { alerts } = useLive();
-  const firing = [...alerts.values()].filter((a) => a.state === 'firing' && a.type === 'leak').length;
+  const firing = [...alerts.values()].filter(isFiring).length;
   return (
     <nav className="nav" aria-label="Pages">
       {places.map(({ to, name, icon, under }) => {

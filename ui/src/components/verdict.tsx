@@ -1,8 +1,10 @@
 // The verdict in words, its numbers, its gates and its culprits.
+import { useMemo } from 'react';
 import type { Culprit, Gate, Verdict } from '../api/types.ts';
-import { bytes, count, growth, percent, place, plural, shortFunction } from '../model/format.ts';
-import { facts, gateNeed, gateTitle, gateValue, type Fact } from '../model/story.ts';
-import { Breakable } from './basics.tsx';
+import { bytes, clock, count, growth, percent, place, plural, shortFunction } from '../model/format.ts';
+import { facts, gateNeed, gateTitle, gateValue, goroutineWords, type Fact } from '../model/story.ts';
+import { pastOf } from '../model/past.ts';
+import { Breakable, Sparkline } from './basics.tsx';
 import { OpenIcon, PassIcon } from './icons.tsx';
 
 /** A value of more letters than this (a function) is set smaller, so that it need not break. */
@@ -59,22 +61,44 @@ function CulpritList({ culprits, kind }: { culprits: Culprit[]; kind: Verdict['k
       {culprits.map((culprit, i) => (
         <li key={`${culprit.function} ${culprit.line} ${i}`}>
           <div className="culprit-head">
-            <code className="culprit-name" title={culprit.function}>{shortFunction(culprit.function)}</code>
+            <code className="culprit-name" title={culprit.function}><Breakable text={shortFunction(culprit.function)} /></code>
             <span className="muted small" title={culprit.file}>{place(culprit.file, culprit.line)}</span>
             <span className="tag">{culprit.certainty === 'certain' ? 'Certain' : 'Likely'}</span>
           </div>
           <div className="share" role="img" aria-label={`${percent(culprit.share)} of all growth`}><span style={{ width: `${Math.min(100, culprit.share * 100)}%` }} /></div>
+          <Past culprit={culprit} />
           <div className="culprit-numbers small">
             <span><b>{percent(culprit.share)}</b> of the growth</span>
             <span><b>{growth(culprit.growthBytesPerSecond)}</b></span>
             <span><b>{kind === 'goroutine' ? count(culprit.liveObjects) : bytes(culprit.liveBytes)}</b> {kind === 'goroutine' ? 'goroutines' : `live in ${count(culprit.liveObjects)} objects`}</span>
           </div>
-          {culprit.leaf && culprit.leaf !== culprit.function && <p className="muted small">allocated by <code>{shortFunction(culprit.leaf)}</code></p>}
+          <Leaf culprit={culprit} />
           <details><summary>Stack</summary><Stack culprit={culprit} /></details>
         </li>
       ))}
     </ul>
   );
+}
+
+/** How much it held at each profile that its agent remembers. */
+function Past({ culprit }: { culprit: Culprit }) {
+  const line = useMemo(() => pastOf(culprit.history ?? []), [culprit.history]);
+  const [first, last] = [culprit.history?.[0], culprit.history?.at(-1)];
+  if (!line || first?.timestamp == null || !last) return null;
+  return (
+    <figure className="past">
+      <Sparkline data={line} tone="leaking" />
+      <figcaption className="muted small">{bytes(first.liveBytes)} at {clock(first.timestamp, Date.now())}, {bytes(last.liveBytes)} now</figcaption>
+    </figure>
+  );
+}
+
+/** What allocates; of goroutines, what they wait for and where they were started. */
+function Leaf({ culprit }: { culprit: Culprit }) {
+  const parked = goroutineWords(culprit.stack ?? []);
+  if (parked) return <p className="muted small">{parked.waits}{parked.runs && parked.runs !== culprit.function && <>, started as <code><Breakable text={shortFunction(parked.runs)} /></code></>}</p>;
+  if (!culprit.leaf || culprit.leaf === culprit.function) return null;
+  return <p className="muted small">allocated by <code><Breakable text={shortFunction(culprit.leaf)} /></code></p>;
 }
 
 /** The whole stack, leaf first; the culprit's own frame stands out. */

@@ -1,5 +1,5 @@
 // How components reach the live store, the clock and the hub's REST answers.
-import { createContext, useCallback, useContext, useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import type { LiveState, LiveStore } from './store.ts';
 
 export const LiveContext = createContext<LiveStore | null>(null);
@@ -59,13 +59,13 @@ export function useAnswer<T>(subject: string, revision: string | number, ask: (s
 }
 
 export function useMedia(query: string): boolean {
+  const list = useMemo(() => matchMedia(query), [query]);
   const subscribe = useCallback(
     (listener: () => void) => {
-      const list = matchMedia(query);
       list.addEventListener('change', listener);
       return () => list.removeEventListener('change', listener);
     },
-    [query],
+    [list],
   );
-  return useSyncExternalStore(subscribe, () => matchMedia(query).matches);
+  return useSyncExternalStore(subscribe, () => list.matches);
 }

@@ -65,20 +65,23 @@ function withReading(service: Service, event: MetricsUpdate): Service | undefine
   };
 }
 
-/** The newest reading fills its step; steps without one stay holes. The length stays. */
+/** Up to so many points a young line grows; then it moves on. */
+export const fullLine = 60;
+
+/** The newest reading fills its step; steps without one stay holes. */
 export function extendSparkline(line: Sparkline | null, event: MetricsUpdate): Sparkline | null {
   if (!line?.values?.length || line.from === null || line.stepMs <= 0) return line;
+  const { from, values } = line;
   const r = reading(event);
   const value = r?.sample[line.signal as keyof typeof r.sample];
-  if (!r || value == null) return line;
-  const step = Math.floor((r.time - line.from) / line.stepMs);
-  const length = line.values.length;
-  if (step < 0) return line;
-  const values = [...line.values];
-  while (values.length <= Math.min(step, length * 2)) values.push(null);
-  if (step < values.length) values[step] = value;
-  const surplus = Math.max(0, values.length - length);
-  return { ...line, from: line.from + surplus * line.stepMs, values: values.slice(surplus) };
+  if (!r || value == null || r.time < from) return line;
+  if (values.length === 1 && r.time > from) return { ...line, stepMs: r.time - from, values: [values[0] ?? null, value] }; // now its pace is known
+  const step = Math.floor((r.time - from) / line.stepMs);
+  const length = Math.max(values.length, Math.min(step + 1, fullLine));
+  const gone = Math.max(0, step + 1 - length);
+  const next = Array.from({ length }, (_, i) => values[i + gone] ?? null);
+  next[step - gone] = value;
+  return { ...line, from: from + gone * line.stepMs, values: next };
 }
 
 function withStatus(service: Service, event: ServiceUpdate): Service | undefined {

@@ -25,7 +25,8 @@ export class LiveSocket {
   private stopped = true;
 
   constructor(
-    private readonly url: string,
+    /** Asked before every try. */
+    private readonly url: () => string,
     private readonly events: SocketEvents,
   ) {}
 
@@ -62,7 +63,7 @@ export class LiveSocket {
   }
 
   private open(): void {
-    const socket = new WebSocket(this.url);
+    const socket = new WebSocket(this.url());
     this.socket = socket;
     socket.onmessage = (message) => {
       const events = parseFrame(message.data);
@@ -102,8 +103,15 @@ export function parseFrame(data: unknown): LiveEvent[] | undefined {
   }
 }
 
-export function socketURL(): string {
-  const url = new URL('/ws', location.href);
+/** How far the page has come in the events of one run of a hub. */
+export interface Place {
+  epoch: string;
+  seq: number;
+}
+
+/** With a place, the hub goes on after it where it still can. */
+export function socketURL(place: Place | undefined): string {
+  const url = new URL(place ? `/ws?epoch=${encodeURIComponent(place.epoch)}&since=${place.seq}` : '/ws', location.href);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return url.href;
 }

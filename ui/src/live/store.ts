@@ -1,7 +1,7 @@
 // The fleet as the page knows it: a snapshot over REST, then events over the
 // socket. socket → inbox → frame → subscribers; at most four frames a second.
 import { hub, HubError } from '../api/client.ts';
-import type { LiveEvent, MetricsUpdate, ProfileSaved } from '../api/types.ts';
+import type { Hello, LiveEvent, MetricsUpdate, ProfileSaved } from '../api/types.ts';
 import { Inbox } from './inbox.ts';
 import { emptyFleet, reduce, type FleetState } from './reduce.ts';
 import { LiveSocket, socketURL } from './socket.ts';
@@ -42,13 +42,15 @@ export class LiveStore {
   private readonly socket: LiveSocket;
   /** Under way: events wait in the inbox until it is there. */
   private snapshot: AbortController | undefined;
-  /** Events up to this are part of the snapshot already. */
+  /** Events up to this are known already: part of the snapshot, or received. */
   private seenSeq = 0;
+  /** The run of the hub that seenSeq is of; none while what is shown may miss something. */
+  private epoch: string | undefined;
   private frameTimer: ReturnType<typeof setTimeout> | undefined;
   private refetchTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
-    this.socket = new LiveSocket(socketURL(), {
+    this.socket = new LiveSocket(() => socketURL(this.epoch === undefined ? undefined : { epoch: this.epoch, seq: this.seenSeq }), {
       received: (events) => events.forEach((event) => this.receive(event)),
       lost: (nextTry) => this.lost(nextTry),
     });
@@ -82,19 +84,33 @@ export class LiveStore {
 
   private receive(event: LiveEvent): void {
     if (event.type === 'hello') {
-      this.inbox.clear();
-      this.seenSeq = event.seq;
-      this.set({ version: event.version });
-      void this.takeSnapshot(true);
+      this.greeted(event);
       return;
     }
     if (event.seq <= this.seenSeq) return;
+    this.seenSeq = event.seq;
     this.inbox.put(event);
     if (event.type === 'metricsUpdate' || event.type === 'profileSaved') this.hearers.forEach((hear) => hear(event));
     this.schedule();
   }
 
+  /** Nothing was missed: what waits and what comes now is the whole difference. Else all is asked for anew. */
+  private greeted(hello: Hello): void {
+    this.seenSeq = hello.seq;
+    if (hello.resumed && this.epoch === hello.epoch) {
+      this.set({ version: hello.version, connection: { state: 'live' } });
+      this.socket.settled();
+      this.schedule();
+      return;
+    }
+    this.inbox.clear();
+    this.epoch = undefined;
+    this.set({ version: hello.version });
+    void this.takeSnapshot(true, hello.epoch);
+  }
+
   private lost(nextTry: number): void {
+    if (this.snapshot) this.epoch = undefined; // what it was asked for is still not known
     this.dropSnapshot();
     const before = this.state.connection;
     this.set({ connection: { state: 'lost', since: before.state === 'lost' ? before.since : Date.now(), nextTry } });
@@ -107,7 +123,8 @@ export class LiveStore {
     this.snapshot = undefined;
   }
 
-  private async takeSnapshot(connected: boolean): Promise<void> {
+  /** `epoch`: of the connection that events come by, when the snapshot makes the page whole. */
+  private async takeSnapshot(connected: boolean, epoch = this.epoch): Promise<void> {
     this.dropSnapshot();
     clearTimeout(this.refetchTimer); // this is the answer to it
     this.refetchTimer = undefined;
@@ -121,6 +138,7 @@ export class LiveStore {
       ]);
       if (abort.signal.aborted) return;
       this.snapshot = undefined;
+      this.epoch = epoch;
       this.set({
         services: new Map(services.map((s) => [s.name, s])),
         alerts: new Map([...(firing.alerts ?? []), ...(newest.alerts ?? [])].map((a) => [a.id, a])),
@@ -135,7 +153,9 @@ export class LiveStore {
       if (abort.signal.aborted) return;
       this.dropSnapshot(); // of its requests, others may be under way
       this.set({ error: error instanceof Error ? error.message : String(error), signIn: error instanceof HubError && error.status === 401 });
-      if (connected) this.socket.restart();
+      if (!connected) return;
+      this.epoch = undefined; // what it was asked for is still not known
+      this.socket.restart();
     }
   }
 
@@ -165,6 +185,7 @@ export class LiveStore {
     this.refetchTimer ??= setTimeout(() => {
       this.refetchTimer = undefined;
       if (this.state.connection.state === 'live') void this.takeSnapshot(true);
+      else this.epoch = undefined;
     }, refetchMs);
   }
 

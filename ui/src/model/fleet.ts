@@ -1,8 +1,7 @@
-// The fleet page's questions, answered by pure functions: is anything wrong,
-// where, how bad, what now.
+// The fleet as a list: its order, what a search and the filters leave of it, and
+// how many are how. Pure.
 import type { Kind, Service } from '../api/types.ts';
 import { compareVerdicts, conditions, rankOf, serviceCondition, showsGrowth, type Condition } from './condition.ts';
-import { duration, growth, place, plural, shortFunction } from './format.ts';
 
 const byName = new Intl.Collator('en', { numeric: true });
 
@@ -77,19 +76,21 @@ function textOf(service: Service): string {
 
 /** Worst first; equals by severity, then by time to limit, growth and name. */
 export function sortFleet(services: readonly Service[], now: number): Service[] {
-  const ranked = services.map((service) => ({ service, rank: rankOf(serviceCondition(service, now)) }));
-  ranked.sort((a, b) => a.rank - b.rank || compareVerdicts(a.service.verdict, b.service.verdict) || byName.compare(a.service.name, b.service.name));
+  const place = placesOf(services);
+  const ranked = services.map((service) => ({ service, rank: rankOf(serviceCondition(service, now)), place: place.get(service.name) ?? 0 }));
+  ranked.sort((a, b) => a.rank - b.rank || compareVerdicts(a.service.verdict, b.service.verdict) || a.place - b.place);
   return ranked.map(({ service }) => service);
 }
 
-/** The one to look at first: the head of the sorted fleet, without sorting it. */
-export function worstService(services: readonly Service[], now: number): Service | undefined {
-  let worst: { service: Service; rank: number } | undefined;
-  for (const service of services) {
-    const rank = rankOf(serviceCondition(service, now));
-    if (!worst || rank < worst.rank || (rank === worst.rank && compareVerdicts(service.verdict, worst.service.verdict) < 0)) worst = { service, rank };
+/** Where each name comes in the alphabet: thousands of names take longer to compare than a frame lasts, and hardly change. */
+let places: ReadonlyMap<string, number> = new Map();
+
+function placesOf(services: readonly Service[]): ReadonlyMap<string, number> {
+  if (services.length !== places.size || !services.every((s) => places.has(s.name))) {
+    const names = services.map((s) => s.name).sort(byName.compare);
+    places = new Map(names.map((name, i) => [name, i]));
   }
-  return worst?.service;
+  return places;
 }
 
 /**
@@ -114,81 +115,6 @@ export function countConditions(services: readonly Service[], now: number): Coun
 /** What the page's title and icon show. */
 export function worstCondition(counts: Counts): Condition | undefined {
   return conditions.find((c) => counts[c] > 0);
-}
-
-export interface Headline {
-  tone: Condition | 'none';
-  /** Is anything wrong, and how bad. */
-  sentence: string;
-  /** What now: where to look, or why there is nothing to do. */
-  next: string;
-  /** The service to open first, if any. */
-  service?: string;
-}
-
-export function headline(services: readonly Service[], now: number): Headline {
-  const counts = countConditions(services, now);
-  const worst = worstService(services, now);
-  const total = services.length;
-  if (!worst) return { tone: 'none', sentence: 'Nothing is watched yet.', next: '' };
-  if (counts.leaking > 0) return leakHeadline(worst, counts.leaking, total);
-  if (counts.suspect > 0) {
-    const sentence = `No leak is proven; ${counts.suspect} of ${plural(total, 'service')} ${counts.suspect === 1 ? 'is' : 'are'} suspect.`;
-    return { tone: 'suspect', sentence, next: whereItGrows(worst, 'may leak'), service: worst.name };
-  }
-  const silent = counts.unreachable + counts.disconnected + counts.stale;
-  if (silent > 0) return silentHeadline(worst, silent, total, counts);
-  if (counts.healthy === 0) {
-    return {
-      tone: 'learning',
-      sentence: `Getting to know ${plural(total, 'service')}.`,
-      next: 'A first verdict needs some minutes of readings.',
-    };
-  }
-  const next = counts.learning > 0 ? `${plural(counts.learning, 'service is', 'services are')} still being learned.` : 'There is nothing to do.';
-  return { tone: 'healthy', sentence: total === 1 ? 'The one service is healthy.' : `All is well: no leak in ${plural(total, 'service')}.`, next };
-}
-
-function leakHeadline(worst: Service, leaking: number, total: number): Headline {
-  const who = total === 1 ? `${worst.name} leaks` : `${leaking} of ${total} services ${leaking === 1 ? 'leaks' : 'leak'}`;
-  const subject = total === 1 ? 'it' : leaking === 1 ? worst.name : `the worst, ${worst.name},`;
-  return { tone: 'leaking', sentence: `${who}; ${subject} ${outlook(worst)}.`, next: whereItGrows(worst, 'leaks'), service: worst.name };
-}
-
-function outlook(service: Service): string {
-  const verdict = service.verdict;
-  if (!verdict) return 'was flagged by its own agent';
-  const left = verdict.timeToLimitSeconds;
-  if (left !== null && left <= 0) return 'is past its limit';
-  if (left !== null && left < 60) return 'reaches its limit within a minute';
-  if (left !== null) return `reaches its limit in ${duration(left)}`;
-  return `grows by ${growth(verdict.growthBytesPerSecond.estimate).replace('+', '')}`;
-}
-
-function whereItGrows(service: Service, verb: string): string {
-  const culprit = service.verdict?.culprits?.[0];
-  if (!culprit) return `Start with ${service.name}; its function is not known yet.`;
-  const where = place(culprit.file, culprit.line);
-  return `Start with ${service.name}: ${shortFunction(culprit.function)} ${verb}${where ? ` (${where})` : ''}.`;
-}
-
-function silentHeadline(worst: Service, silent: number, total: number, counts: Counts): Headline {
-  const sentence =
-    counts.unreachable === silent
-      ? `No leak is known, but ${silent} of ${plural(total, 'service')} cannot be read.`
-      : `No leak is known, but ${silent} of ${plural(total, 'service')} ${silent === 1 ? 'has' : 'have'} gone silent.`;
-  const reason = (worst.instances ?? []).find((i) => i.reason)?.reason;
-  return {
-    tone: serviceConditionTone(counts),
-    sentence,
-    next: `Start with ${worst.name}${reason ? `: ${reason}` : ''}.`.replace(/\.\.$/, '.'),
-    service: worst.name,
-  };
-}
-
-function serviceConditionTone(counts: Counts): Condition {
-  if (counts.unreachable) return 'unreachable';
-  return counts.disconnected ? 'disconnected' : 'stale';
 }
 
 /** "(2 leaking) memwatch": what a tab far away from the eye should say. */

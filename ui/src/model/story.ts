@@ -1,6 +1,6 @@
 // A verdict and an alert told in sentences. Pure.
-import type { Alert, Kind, Verdict } from '../api/types.ts';
-import { bytes, duration, durationRange, growth, growthRange, shortFunction, signedBytes } from './format.ts';
+import type { Alert, Frame, Kind, Verdict } from '../api/types.ts';
+import { bytes, duration, durationRange, growth, growthRange, plural, shortFunction, signedBytes } from './format.ts';
 
 export const kindWord: Record<Kind, string> = {
   none: 'nothing',
@@ -19,11 +19,20 @@ const limitWord: Record<string, string> = {
   cgroup: 'cgroup limit',
   gomemlimit: 'GOMEMLIMIT',
   config: 'configured limit',
-  assumed: 'assumed limit: none was found',
+  assumed: 'no limit was found',
 };
 
 export function limitSource(source: string): string {
   return limitWord[source] ?? source;
+}
+
+/** Nobody set this limit: the detector took one, so as to have something to measure by. */
+export const isAssumed = (verdict: Verdict): boolean => verdict.limitSource === 'assumed';
+
+/** "limit of 512 MiB", "assumed limit of 1 GiB", or plainly "limit" where there is none. */
+export function limitName(verdict: Verdict): string {
+  if (verdict.limitBytes <= 0) return 'limit';
+  return `${isAssumed(verdict) ? 'assumed ' : ''}limit of ${bytes(verdict.limitBytes)}`;
 }
 
 export interface Fact {
@@ -43,12 +52,12 @@ export function facts(verdict: Verdict, now: number): Fact[] {
     const value = `${duration((now - verdict.since) / 1000)}`;
     out.push({ label: 'Growing for', value, detail: `${bytes(verdict.growthBytes)} more since it began` });
   }
-  if (verdict.limitBytes > 0) out.push({ label: 'Limit', value: bytes(verdict.limitBytes), detail: limitSource(verdict.limitSource) });
+  if (verdict.limitBytes > 0) out.push({ label: isAssumed(verdict) ? 'Assumed limit' : 'Limit', value: bytes(verdict.limitBytes), detail: limitSource(verdict.limitSource) });
   return out;
 }
 
 function timeToLimit(verdict: Verdict): Fact {
-  const label = 'Time to limit';
+  const label = isAssumed(verdict) ? 'Time to assumed limit' : 'Time to limit';
   const left = verdict.timeToLimitSeconds;
   if (left === null) return { label, value: 'not in sight', detail: 'nothing grows toward the limit' };
   const range = durationRange(verdict.timeToLimitLowSeconds, verdict.timeToLimitHighSeconds);
@@ -76,6 +85,18 @@ export function alertTitle(alert: Alert): string {
   const culprit = alert.verdict?.culprits?.[0]?.function ?? alert.culprit;
   const verb = alert.state === 'resolved' ? leakPhrase(alert.kind).replace('leaks', 'leaked') : leakPhrase(alert.kind);
   return `${alert.service} ${verb}${culprit ? ` in ${shortFunction(culprit)}` : ''}`;
+}
+
+/** A snapshot is news, nothing that goes on; leaks and disconnects are. */
+export const isFiring = (alert: Alert): boolean => alert.state === 'firing' && alert.type !== 'snapshot';
+
+/** "2 leaks and 1 disconnect are alerting." */
+export function firingSentence(alerts: readonly Alert[]): string {
+  const of = (type: Alert['type']) => alerts.filter((a) => isFiring(a) && a.type === type).length;
+  const [leaks, gone] = [of('leak'), of('disconnect')];
+  const parts = [leaks && plural(leaks, 'leak'), gone && plural(gone, 'disconnect')].filter((p) => p !== 0);
+  if (parts.length === 0) return 'Nothing is alerting.';
+  return `${parts.join(' and ')} ${leaks + gone === 1 ? 'is' : 'are'} alerting.`;
 }
 
 const actionWords: Record<string, string> = {
@@ -134,6 +155,24 @@ function gateNumber(name: string, value: number): string {
   return Number(value.toPrecision(3)).toLocaleString('en-US').replace('-', '−');
 }
 
+/** What a parked goroutine does, by the runtime's function that parked it. */
+const waits: [RegExp, string][] = [
+  [/^runtime\.chansend/, 'sending on a channel'],
+  [/^runtime\.chanrecv/, 'receiving from a channel'],
+  [/^runtime\.selectgo|^runtime\.block$/, 'in a select'],
+  [/^time\.Sleep|^runtime\.timeSleep/, 'asleep'],
+  [/^sync\.|^runtime\.(semacquire|sync_runtime|notifyListWait)|^internal\/sync\./, 'for a lock'],
+  [/^internal\/poll\.|^runtime\.netpollblock|^net\./, 'for the network or a file'],
+];
+
+/** Where goroutines of a stack (leaf first) stand still and where they came from; undefined for a stack that allocates. */
+export function goroutineWords(stack: readonly Frame[]): { waits: string; runs: string } | undefined {
+  if (stack[0]?.function !== 'runtime.gopark') return undefined;
+  const doing = stack.map((f) => waits.find(([name]) => name.test(f.function))?.[1]).find(Boolean);
+  const first = stack.findLast((f) => f.function !== 'runtime.goexit');
+  return { waits: doing ? `waiting ${doing}` : 'waiting', runs: first?.function ?? '' };
+}
+
 /** The alert for a ticket: Markdown that says what, where, how fast, until when, and how to look further. */
 export function alertMarkdown(alert: Alert, url: string, pprof: string | undefined): string {
   const verdict = alert.verdict;
@@ -141,7 +180,7 @@ export function alertMarkdown(alert: Alert, url: string, pprof: string | undefin
   const stack = (culprit?.stack ?? []).map((f) => `${f.function}${f.file ? ` ${f.file}:${f.line ?? 0}` : ''}`);
   const lines = [`**${alertTitle(alert)}** (${alert.severity})`, '', verdict?.summary || alert.message, ''];
   if (culprit) lines.push(`- Where: \`${culprit.function}\`${culprit.file ? ` (${culprit.file}:${culprit.line})` : ''}`);
-  if (verdict) lines.push(`- Growth: ${growth(verdict.growthBytesPerSecond.estimate)}`, `- Time to limit: ${timeLeft(verdict).replace('–', 'not in sight')}`);
+  if (verdict) lines.push(`- Growth: ${growth(verdict.growthBytesPerSecond.estimate)}`, `- Time to the ${limitName(verdict)}: ${timeLeft(verdict).replace('–', 'not in sight')}`);
   lines.push(`- Instances: ${(alert.instances ?? []).join(', ') || 'unknown'}`, `- Alert: ${url}`);
   if (pprof) lines.push('', '```sh', pprof, '```');
   if (stack.length) lines.push('', '```', ...stack, '```');

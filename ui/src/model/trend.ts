@@ -1,7 +1,8 @@
 // A verdict's trend as lines to draw over readings: what has grown, and when the
 // limit is met. Pure; times in Unix seconds, as the charts want them.
 import type { Verdict } from '../api/types.ts';
-import { bytes, duration, durationRange } from './format.ts';
+import { duration, durationRange } from './format.ts';
+import { isAssumed, limitName } from './story.ts';
 
 export type Spot = [time: number, value: number];
 
@@ -32,7 +33,7 @@ export function projection(verdict: Verdict, now: Spot): Overlay | undefined {
   const soonest = verdict.timeToLimitLowSeconds ?? left;
   const latest = verdict.timeToLimitHighSeconds;
   const late: Spot[] = latest === null ? [[time + left * 20, value + (verdict.limitBytes - value) * 0.5]] : [at(latest)];
-  return { line: [now, at(left)], band: [now, at(soonest), ...late], end: `limit in ${duration(left)}` };
+  return { line: [now, at(left)], band: [now, at(soonest), ...late], end: `${isAssumed(verdict) ? 'assumed limit' : 'limit'} in ${duration(left)}` };
 }
 
 /** How far beyond now a chart should look: to the limit when it is near, at most half of what is shown. */
@@ -44,9 +45,9 @@ export function lookAhead(overlay: Overlay | undefined, spanSeconds: number): nu
 export function projectionWords(verdict: Verdict): string {
   const left = verdict.timeToLimitSeconds;
   if (left === null) return '';
-  if (left <= 0) return `It has reached the limit of ${bytes(verdict.limitBytes)}.`;
-  if (left < 60) return `At this rate it meets the limit of ${bytes(verdict.limitBytes)} within a minute.`;
+  if (left <= 0) return `It has reached the ${limitName(verdict)}.`;
+  if (left < 60) return `At this rate it meets the ${limitName(verdict)} within a minute.`;
   const range = durationRange(verdict.timeToLimitLowSeconds, verdict.timeToLimitHighSeconds);
   const spread = range && range !== duration(left) ? ` (${range})` : '';
-  return `At this rate it meets the limit of ${bytes(verdict.limitBytes)} in ${duration(left)}${spread}.`;
+  return `At this rate it meets the ${limitName(verdict)} in ${duration(left)}${spread}.`;
 }

@@ -59,7 +59,7 @@ function Story({ alert, proof, now, decided }: { alert: Alert; proof: Capture | 
       <Marks alert={alert} now={now} />
       <section className="card verdict-card" data-tone={tone} aria-label="The story">
         <div className="card-body stack loose">
-          <p className="summary">{together(alert.verdict?.summary || alert.message)}</p>
+          <p className="summary"><Breakable text={together(alert.verdict?.summary || alert.message)} /></p>
           <Facts list={storyFacts(alert, now)} />
           <div className="actions-row">
             <Decide alert={alert} decided={decided} />
@@ -196,7 +196,7 @@ function Life({ alert, now }: { alert: Alert; now: number }) {
       {steps.map((s, i) => (
         <li key={i}>
           <time dateTime={new Date(s.time).toISOString()} title={exact(s.time)}>{clock(s.time, now)}</time>
-          <span className="grow"><b>{s.word}</b>{s.who && ` by ${s.who}`}{s.why && <span className="muted"> {s.why}</span>}</span>
+          <span className="grow"><b>{s.word}</b>{s.who && ` by ${s.who}`}{s.why && <span className="muted"> <Breakable text={s.why} /></span>}</span>
           <span className="muted">{duration((now - s.time) / 1000)} ago</span>
         </li>
       ))}

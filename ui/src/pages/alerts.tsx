@@ -1,12 +1,12 @@
 // Every alert, those that fire first.
 import type { Alert } from '../api/types.ts';
-import { Failure, Loading, Notice, Search, SeverityTag, SignIn, When } from '../components/basics.tsx';
+import { Breakable, Failure, Loading, Notice, Search, SeverityTag, SignIn, When } from '../components/basics.tsx';
 import { StateIcon } from '../components/icons.tsx';
 import { useNotices } from '../components/notices.ts';
 import { useLive, useNow, useStore } from '../live/hooks.ts';
 import type { Condition } from '../model/condition.ts';
 import { duration, growth, plural } from '../model/format.ts';
-import { alertTitle } from '../model/story.ts';
+import { alertTitle, firingSentence } from '../model/story.ts';
 import { Link, paths, useQuery } from '../router.tsx';
 
 const states = ['all', 'firing', 'resolved'] as const;
@@ -22,14 +22,13 @@ export function AlertsPage() {
   const state = states.find((s) => s === query.get('state')) ?? 'all';
   const type = (Object.keys(types) as (keyof typeof types)[]).find((t) => t === query.get('type')) ?? 'usual';
   const all = [...alerts.values()].sort(firingFirst);
-  const firing = all.filter((a) => a.state === 'firing' && a.type === 'leak').length;
   const shown = all.filter((a) => (state === 'all' || a.state === state) && (type === 'all' || a.type === type || (type === 'usual' && a.type !== 'snapshot')) && found(a, text));
   if (!loaded && signIn) return <SignIn />;
   if (!loaded) return error ? <Failure error={new Error(error)} retry={store.retryNow} /> : <Loading height={320} label="Loading alerts" />;
   return (
     <>
       <div className="stack">
-        <h1>{firing === 0 ? 'No leak is alerting.' : `${plural(firing, 'leak')} ${firing === 1 ? 'is' : 'are'} alerting.`}</h1>
+        <h1>{firingSentence(all)}</h1>
       </div>
       <div className="toolbar">
         <Search value={text} onChange={(q) => setQuery({ q })} label="Search alerts" />
@@ -99,7 +98,7 @@ function Row({ alert, now }: { alert: Alert; now: number }) {
     <li>
       <span className="state" data-tone={tone} title={word}><StateIcon state={tone} /><span className="visually-hidden">{word}</span></span>
       <div>
-        <Link className="row-link" to={paths.alert(alert.id)} data-row>{alertTitle(alert)}</Link>{' '}
+        <Link className="row-link" to={paths.alert(alert.id)} data-row><Breakable text={alertTitle(alert)} /></Link>{' '}
         {alert.type === 'leak' && <SeverityTag severity={alert.severity} />}
       </div>
       <span className="at"><When time={alert.timestamp} now={now} /></span>

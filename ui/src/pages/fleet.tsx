@@ -1,15 +1,18 @@
 // The answer in five seconds: is anything wrong, where, how bad, what now.
-import { memo, useEffect, useMemo, useRef, useState } from 'react';
+import { memo, useMemo, useRef } from 'react';
 import type { Service } from '../api/types.ts';
 import { Loading, Notice, Search, SeverityTag, SignIn, Sparkline, State, When } from '../components/basics.tsx';
 import { FirstRun } from '../components/firstrun.tsx';
+import { useStableOrder } from '../components/held.ts';
 import { StateIcon } from '../components/icons.tsx';
 import { useWindow } from '../components/window.ts';
 import { useLive, useMedia, useNow, useStore } from '../live/hooks.ts';
 import { conditions, serviceCondition, showsGrowth, type Condition } from '../model/condition.ts';
-import { countConditions, headline, heldOrder, matches, sortFleet, type FleetFilter } from '../model/fleet.ts';
+import { countConditions, matches, sortFleet, type Counts, type FleetFilter } from '../model/fleet.ts';
+import { headline } from '../model/headline.ts';
 import { bytes, duration, growth, growthRange, place, plural, shortFunction } from '../model/format.ts';
-import { timeLeft } from '../model/story.ts';
+import { holdingOf } from '../model/holding.ts';
+import { isAssumed, timeLeft } from '../model/story.ts';
 import { Link, paths, useQuery } from '../router.tsx';
 import { asKind, MoreFilters, StateFilter, ViewChoice } from './fleetfilters.tsx';
 import { FleetGrid } from './fleetgrid.tsx';
@@ -37,22 +40,17 @@ export function Fleet() {
 }
 
 function Loaded({ services, now }: { services: ReadonlyMap<string, Service>; now: number }) {
-  const order = useRef<string[]>([]);
-  // In the order of the last time, which is nearly sorted: thousands are put in order within a frame.
-  const all = useMemo(() => heldOrder(order.current, [...services.keys()]).map((name) => services.get(name)).filter((s) => s !== undefined), [services]);
   const [query, setQuery] = useQuery();
   const [text, state, kind, label] = [query.get('q') ?? '', asCondition(query.get('state')), asKind(query.get('kind')), query.get('label') ?? ''];
   const filter = useMemo<FleetFilter>(() => ({ text, state, kind, label }), [text, state, kind, label]);
+  const filterKey = [text, state, kind, label].join('\n');
   const grid = query.get('view') === 'grid';
-  const sorted = useMemo(() => sortFleet(all, now), [all, now]);
-  useEffect(() => {
-    order.current = sorted.map((s) => s.name);
-  }, [sorted]);
-  const wanted = useMemo(() => sorted.filter((s) => matches(s, filter, now)).map((s) => s.name), [sorted, filter, now]);
+  const all = useMemo(() => sortFleet([...services.values()], now), [services, now]);
+  const wanted = useMemo(() => all.filter((s) => matches(s, filter, now)).map((s) => s.name), [all, filter, now]);
   const counts = useMemo(() => countConditions(all, now), [all, now]);
   return (
     <>
-      <Hero services={all} now={now} />
+      <Hero worst={all[0]} counts={counts} total={all.length} />
       <div className="toolbar">
         <Search value={filter.text} onChange={(q) => setQuery({ q })} label="Search services, functions, labels" />
         <StateFilter counts={counts} total={all.length} chosen={filter.state} choose={(state) => setQuery({ state: state === 'all' ? undefined : state })} />
@@ -69,9 +67,9 @@ function Loaded({ services, now }: { services: ReadonlyMap<string, Service>; now
           </Notice>
         </div>
       ) : grid ? (
-        <FleetGrid services={services} names={wanted} now={now} />
+        <FleetGrid services={services} wanted={wanted} now={now} filterKey={filterKey} />
       ) : (
-        <List services={services} wanted={wanted} now={now} filterKey={[text, state, kind, label].join('\n')} />
+        <List services={services} wanted={wanted} now={now} filterKey={filterKey} />
       )}
     </>
   );
@@ -81,8 +79,8 @@ function asCondition(text: string | null): Condition | 'all' {
   return conditions.find((c) => c === text) ?? 'all';
 }
 
-function Hero({ services, now }: { services: Service[]; now: number }) {
-  const { tone, sentence, next, service } = headline(services, now);
+function Hero({ worst, counts, total }: { worst: Service | undefined; counts: Counts; total: number }) {
+  const { tone, sentence, next, service } = headline(worst, counts, total);
   return (
     <div className="hero" data-tone={tone}>
       <h1><StateIcon state={tone} size={28} /><span>{sentence}</span></h1>
@@ -110,17 +108,17 @@ function List({ services, wanted, now, filterKey }: ListProps) {
   const phone = useMedia('(max-width: 640px)');
   const height = phone ? cardHeight : rowHeight;
   const body = useRef<HTMLDivElement>(null);
-  const { ref, held } = useHeld();
-  const names = useStableOrder(wanted, held, filterKey);
+  const list = useRef<HTMLDivElement>(null);
+  const names = useStableOrder(list, wanted, filterKey);
   const { first, last } = useWindow(body, names.length, height);
   const windowed = last - first < names.length;
   return (
-    <div className="fleet card" role="table" aria-label="Services, worst first" aria-rowcount={names.length + 1} ref={ref}>
+    <div className="fleet card" role="table" aria-label="Services, worst first" aria-rowcount={names.length + 1} ref={list}>
       <div role="rowgroup">
         <div className="fleet-head" role="row" aria-rowindex={1}>
           <span role="columnheader">State</span>
           <span role="columnheader">Service</span>
-          <span role="columnheader">Live heap over time</span>
+          <span role="columnheader">Over time</span>
           <span role="columnheader" className="num heap">Live heap</span>
           <span role="columnheader" className="num">Growth</span>
           <span role="columnheader" className="num">Time to limit</span>
@@ -128,73 +126,24 @@ function List({ services, wanted, now, filterKey }: ListProps) {
         </div>
       </div>
       <div className="fleet-body" role="rowgroup" ref={body} style={windowed ? { height: names.length * height } : undefined}>
-        <div className={windowed ? 'at' : undefined} style={windowed ? { transform: `translateY(${first * height}px)` } : undefined}>
-          {names.slice(first, last).map((name, i) => {
-            const service = services.get(name);
-            return service && <Row key={name} service={service} now={now} index={first + i + 2} />;
-          })}
-        </div>
+        {names.slice(first, last).map((name, i) => {
+          const service = services.get(name);
+          // Each row of a window has a place of its own: one that stays is not painted again when others come.
+          return service && <Row key={name} service={service} now={now} index={first + i + 2} top={windowed ? (first + i) * height : undefined} />;
+        })}
       </div>
     </div>
   );
 }
 
-const restMs = 2_500;
-
-/** True while a pointer rests on the list, focus is in it, or it was touched a moment ago. */
-function useHeld() {
-  const ref = useRef<HTMLDivElement>(null);
-  const [held, setHeld] = useState(false);
-  useEffect(() => {
-    const list = ref.current;
-    if (!list) return;
-    let timer: ReturnType<typeof setTimeout>;
-    const hold = () => {
-      clearTimeout(timer);
-      setHeld(true);
-    };
-    const release = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => setHeld(list.matches(':hover') || list.contains(document.activeElement)), restMs);
-    };
-    const touched = (event: PointerEvent) => (event.pointerType === 'mouse' ? hold() : (hold(), release()));
-    list.addEventListener('pointerenter', touched);
-    list.addEventListener('pointerdown', touched);
-    list.addEventListener('pointerleave', release);
-    list.addEventListener('focusin', hold);
-    list.addEventListener('focusout', release);
-    return () => {
-      clearTimeout(timer);
-      list.removeEventListener('pointerenter', touched);
-      list.removeEventListener('pointerdown', touched);
-      list.removeEventListener('pointerleave', release);
-      list.removeEventListener('focusin', hold);
-      list.removeEventListener('focusout', release);
-    };
-  }, []);
-  return { ref, held };
-}
-
-function useStableOrder(wanted: string[], held: boolean, filterKey: string): string[] {
-  const shown = useRef<{ key: string; names: string[] }>({ key: filterKey, names: wanted });
-  const names = useMemo(
-    () => (held && shown.current.key === filterKey ? heldOrder(shown.current.names, wanted) : wanted),
-    [held, wanted, filterKey],
-  );
-  useEffect(() => {
-    shown.current = { key: filterKey, names };
-  });
-  return names;
-}
-
-const Row = memo(function Row({ service, now, index }: { service: Service; now: number; index: number }) {
+const Row = memo(function Row({ service, now, index, top }: { service: Service; now: number; index: number; top: number | undefined }) {
   const state = serviceCondition(service, now);
   const verdict = service.verdict;
   const growing = showsGrowth(verdict) ? verdict : null;
-  const heap = service.sparkline?.values?.findLast((v) => v !== null) ?? null;
+  const holding = holdingOf(service);
   const left = growing?.timeToLimitSeconds ?? null;
   return (
-    <div className="fleet-row" role="row" aria-rowindex={index} data-tone={state}>
+    <div className={top === undefined ? 'fleet-row' : 'fleet-row at'} role="row" aria-rowindex={index} data-tone={state} style={top === undefined ? undefined : { top }}>
       <div role="cell" className="state-cell"><State state={state} /></div>
       <div role="cell" className="who">
         <div>
@@ -204,7 +153,10 @@ const Row = memo(function Row({ service, now, index }: { service: Service; now: 
         <Why service={service} state={state} />
       </div>
       <div role="cell" className="spark-cell"><Sparkline data={service.sparkline} tone={state} /></div>
-      <div role="cell" className="num heap">{heap === null ? <span className="muted">–</span> : bytes(heap)}</div>
+      <div role="cell" className="num heap">
+        {holding?.value ?? <span className="muted">–</span>}
+        {holding?.of && <span className="under">{holding.of}</span>}
+      </div>
       <div role="cell" className="num growth">
         {growing ? (
           <>
@@ -216,8 +168,8 @@ const Row = memo(function Row({ service, now, index }: { service: Service; now: 
         )}
       </div>
       <div role="cell" className="num left">
-        <span className={left === null ? 'muted nothing' : 'big'}>{timeLeft(growing)}</span>{left !== null && <span className="phone-only muted"> to limit</span>}
-        {left !== null && growing && <span className="under">to {bytes(growing.limitBytes)}</span>}
+        <span className={left === null ? 'muted nothing' : 'big'}>{timeLeft(growing)}</span>{left !== null && growing && <span className="phone-only muted"> to {isAssumed(growing) ? 'assumed limit' : 'limit'}</span>}
+        {left !== null && growing && <span className="under">to {isAssumed(growing) ? 'assumed ' : ''}{bytes(growing.limitBytes)}</span>}
       </div>
       <div role="cell" className="num seen muted"><When time={service.lastSeen} now={now} /></div>
     </div>

@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'react';
 import { hub } from '../api/client.ts';
 import type { Stats } from '../api/types.ts';
+import { AgentList } from '../components/agentlist.tsx';
 import { Failure, Loading, When } from '../components/basics.tsx';
 import { Facts } from '../components/verdict.tsx';
 import { useAnswer, useLive, useNow } from '../live/hooks.ts';
@@ -19,6 +20,8 @@ export function HubPage() {
   const { alerts } = useLive();
   const now = useNow();
   const { data, error, reload } = useAnswer('stats', tick, (signal) => hub.stats(signal));
+  const agents = useAnswer('agents', tick, (signal) => hub.agents(signal)).data;
+  const ever = useAnswer('alerts ever', tick, alertsEver).data;
   if (!data) return error ? <Failure error={error} retry={reload} /> : <Loading height={320} label="Loading the hub's state" />;
   return (
     <>
@@ -40,10 +43,11 @@ export function HubPage() {
       ]} />
       <Group title="What it tells" list={[
         { label: 'Open alerts', value: count(data.openAlerts), detail: `${count(data.criticalAlerts)} critical` },
-        { label: 'Alerts ever', value: count(data.totalAlerts), detail: 'kept in its history' },
+        ...(ever ? [{ label: 'Leaks ever', value: count(ever.leaks), detail: `and ${plural(ever.disconnects, 'disconnect')}, as far as history is kept` }] : []),
         { label: 'Browsers', value: count(data.dashboardClients), detail: 'looking at it now' },
       ]} />
       <Channels list={channelsOf([...alerts.values()])} now={now} />
+      {agents && <AgentList agents={agents} now={now} />}
       <Group title="What it keeps" list={[
         { label: 'Database', value: bytes(data.databaseBytes), detail: 'readings, alerts, verdicts' },
         { label: 'Profiles', value: count(data.profiles), detail: bytes(data.profileBytes) },
@@ -51,6 +55,12 @@ export function HubPage() {
       ]} />
     </>
   );
+}
+
+/** Of what goes on and ends; a saved snapshot is no alert of its own. */
+async function alertsEver(signal: AbortSignal): Promise<{ leaks: number; disconnects: number }> {
+  const [leaks, disconnects] = await Promise.all([hub.alerts({ type: 'leak', limit: 1 }, signal), hub.alerts({ type: 'disconnect', limit: 1 }, signal)]);
+  return { leaks: leaks.total, disconnects: disconnects.total };
 }
 
 function sentence(s: Stats): string {

@@ -1,1 +1,0 @@
-function e(e){return getComputedStyle(document.documentElement).getPropertyValue(e).trim()}export{e as t};
