@@ -12,8 +12,6 @@ import (
 // what grows would make a leak of it.
 type group struct {
 	owner  string
-	movers []mover // its stacks that grow, surest first
-	at     int     // the owner's place in the first mover's stack
 	growth float64 // of all stacks
 	sd     float64
 	born   float64 // negative when unknown
@@ -22,6 +20,8 @@ type group struct {
 	tr             trend
 	gap            float64 // seconds between the first snapshot looked at and the last
 	held           [snapshots]float64
+	movers         []mover // its stacks that grow, surest first; while a survey lasts
+	at             int     // the owner's place in the first mover's stack
 }
 
 func (g *group) certain() float64 { return g.growth - 1.64*g.sd }
@@ -50,38 +50,35 @@ const maxMovers = 256
 
 // groups gathers the growth since snapshot from by owner, surest first: of the
 // stacks whose growth exceeds chance, or of all.
-func (s *siteTable) groups(from int, sure bool) []group {
-	all := s.moves(from)
-	movers := make([]mover, 0, 64)
-	for i := range all {
-		if m := &all[i]; m.growth > 0 && m.read == s.reads && m.goesOn() && (m.certain() > 0 || !sure) {
-			movers = append(movers, *m)
-		}
+func (v *survey) groups(from int, sure bool) []group {
+	v.look(from)
+	movers := v.movers
+	if sure { // the surest come first
+		movers = movers[:countWhile(movers, func(m *mover) bool { return m.certain() > 0 })]
 	}
-	byCertainty(movers)
-	movers = movers[:min(len(movers), maxMovers)]
 	if len(movers) == 0 {
 		return nil
 	}
-	b := newBlame(s.frames, &s.names, all, movers, s.n-1)
 	index, taken := make(map[string]int), make(map[uint64]bool, len(movers))
 	var out []group
-	for _, m := range movers {
-		at := b.owner(m.stack)
-		name := s.frames[m.stack[at]].Function
-		i, ok := index[name]
+	for i := range movers {
+		m := &movers[i]
+		at := v.blame.owner(m.stack)
+		name := v.blame.frames[m.stack[at]].Function
+		g, ok := index[name]
 		if !ok {
-			i = len(out)
-			index[name] = i
-			out = append(out, group{owner: name, at: at, gap: s.t[s.n-1] - s.t[from]})
+			g = len(out)
+			index[name] = g
+			out = append(out, group{owner: name, at: at, gap: v.t[v.n-1] - v.t[from]})
 		}
-		out[i].movers = append(out[i].movers, m)
-		s.share(&m, &out[i])
+		out[g].movers = append(out[g].movers, *m)
+		v.share(m, &out[g])
 		taken[m.key] = true
 	}
-	for i := range all {
-		if g := s.deepest(&all[i], index); g >= 0 && !taken[all[i].key] {
-			s.share(&all[i], &out[g])
+	owners := v.blame.places(index)
+	for i := range v.all {
+		if g := deepest(v.all[i].stack, owners); g >= 0 && !taken[v.all[i].key] {
+			v.share(&v.all[i], &out[g])
 		}
 	}
 	slices.SortFunc(out, func(a, b group) int {
@@ -90,21 +87,28 @@ func (s *siteTable) groups(from int, sure bool) []group {
 	return out
 }
 
-// deepest finds the deepest of the owners that a stack goes through, -1 if none.
-func (s *siteTable) deepest(m *mover, owners map[string]int) int {
-	for _, id := range m.stack {
-		if int(id) >= len(s.frames) {
-			break
-		}
-		if i, ok := owners[s.frames[id].Function]; ok {
+func countWhile(ms []mover, is func(*mover) bool) int {
+	for i := range ms {
+		if !is(&ms[i]) {
 			return i
+		}
+	}
+	return len(ms)
+}
+
+// deepest finds the deepest of the owners that a stack goes through, -1 if none;
+// owners are by frame, from 1 on.
+func deepest(stack []uint32, owners []int32) int {
+	for _, id := range stack {
+		if i := owners[id]; i > 0 {
+			return int(i) - 1
 		}
 	}
 	return -1
 }
 
 // share adds a stack to a group.
-func (s *siteTable) share(m *mover, g *group) {
+func (v *survey) share(m *mover, g *group) {
 	g.growth += m.growth
 	g.sd = math.Hypot(g.sd, m.sd)
 	g.late += m.late
@@ -113,17 +117,19 @@ func (s *siteTable) share(m *mover, g *group) {
 	if m.born < 0 {
 		g.born, g.bornLate = math.Inf(-1), math.Inf(-1)
 	}
-	for j := range s.n {
-		g.held[j] += float64(m.live[j])
+	var buf course
+	c := v.history(m.site, &buf)
+	for j := range v.n {
+		g.held[j] += float64(c.live[j])
 	}
 }
 
 // series is what a group held at each snapshot, as a window to measure.
-func (s *siteTable) series(g *group, from int, load func(float64) float32, buf *[levelBlocks]block) []block {
-	for i := from; i < s.n; i++ {
-		buf[i-from] = block{t: s.t[i], v: g.held[i], load: load(s.t[i])}
+func (v *survey) series(g *group, from int, load func(float64) float32, buf *[levelBlocks]block) []block {
+	for i := from; i < v.n; i++ {
+		buf[i-from] = block{t: v.t[i], v: g.held[i], load: load(v.t[i])}
 	}
-	return buf[:s.n-from]
+	return buf[:v.n-from]
 }
 
 // Site evidence stands on its own when a group accumulates: of what it
@@ -142,19 +148,20 @@ var starts = [...]int{0, 5}
 
 // accumulates picks the groups that stand on their own, over the longest time
 // that shows any.
-func (s *siteTable) accumulates(cfg *Config, load func(float64) float32, scratch []float64) ([]group, []float64) {
+func (v *survey) accumulates(cfg *Config, load func(float64) float32, scratch []float64) ([]group, []float64) {
 	var buf [levelBlocks]block
 	for _, from := range starts {
-		if s.n-from < minSnapshots {
+		if v.n-from < minSnapshots {
 			break
 		}
 		var out []group
-		for _, g := range s.groups(from, true) {
+		for _, g := range v.groups(from, true) {
 			if g.growth < heapFloor || g.growth <= accumulateZ*g.sd || g.keeps() < keepsShare {
 				continue
 			}
-			g.tr, scratch = measure(s.series(&g, from, load, &buf), scratch)
+			g.tr, scratch = measure(v.series(&g, from, load, &buf), scratch)
 			if g.tr.z >= cfg.Significance && g.tr.plateau < rivalMargin && g.tr.step < rivalMargin && g.tr.ending >= endingShare {
+				g.movers = nil
 				out = append(out, g)
 			}
 		}

@@ -44,66 +44,97 @@ func (d *Detector) owners() []memwatch.Culprit {
 		if table != &d.stacks {
 			unit = 1
 		}
-		for _, g := range table.groups(0, false) {
+		for i := range table.owners {
+			o := &table.owners[i]
 			if len(out) == maxCulprits {
 				return out
 			}
-			if table == &d.heap && d.state.ev.kind == memwatch.KindGoroutine && strings.HasPrefix(g.owner, "runtime.") {
+			if table == &d.heap && d.state.ev.kind == memwatch.KindGoroutine && o.runtimes() {
 				continue // the goroutines themselves, as the heap profile sees them
 			}
-			if slices.ContainsFunc(out, func(c memwatch.Culprit) bool { return c.Function == g.owner }) {
+			if slices.ContainsFunc(out, func(c memwatch.Culprit) bool { return c.Function == o.Function }) {
 				continue
 			}
-			if g.growth > 0 && g.gap > 0 {
-				out = append(out, d.culprit(table, &g, unit))
-			}
+			out = append(out, d.culprit(table, o, unit))
 		}
 	}
 	return out
 }
 
-func (d *Detector) culprit(table *siteTable, g *group, unit float64) memwatch.Culprit {
-	m := &g.movers[0]
-	c := memwatch.Culprit{Function: g.owner, Certainty: memwatch.Likely}
-	for i, id := range m.stack {
-		f := table.frames[id]
-		c.Stack = append(c.Stack, f)
-		if i == g.at {
-			c.File, c.Line = f.File, f.Line
+// suspect is an owner behind growth: a culprit, save for what depends on the
+// whole.
+type suspect struct {
+	memwatch.Culprit
+	growth, gap float64            // in the units of its table, and seconds
+	held        [snapshots]float64 // by the stacks of it that grow
+	objects     float64
+}
+
+func (o *suspect) runtimes() bool { return strings.HasPrefix(o.Function, "runtime.") }
+
+// maxSuspects are enough for maxCulprits, whichever of them a verdict passes over.
+const maxSuspects = 2 * maxCulprits
+
+// suspects names the owners of all that grows, surest first.
+func (v *survey) suspects() []suspect {
+	var out []suspect
+	others := 0
+	for _, g := range v.groups(0, false) {
+		o := suspect{growth: g.growth, gap: g.gap}
+		o.Function = g.owner
+		if g.growth <= 0 || g.gap <= 0 || len(out) >= maxSuspects && (o.runtimes() || others >= maxSuspects) {
+			continue
 		}
-		if c.OwnFrame == "" && isOwn(f) {
-			c.OwnFrame = f.Function
+		if !o.runtimes() {
+			others++
+		}
+		m := &g.movers[0]
+		o.spell(m.stack, g.at, v.blame.frames)
+		for _, m := range g.movers {
+			var buf course
+			for j, live := range v.history(m.site, &buf).live {
+				o.held[j] += float64(live)
+			}
+			o.objects += float64(m.live) / max(float64(m.size), 1)
+		}
+		if o.Certainty = memwatch.Likely; g.growth > accumulateZ*g.sd && g.keeps() >= keepsShare {
+			o.Certainty = memwatch.Certain
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// spell tells where a culprit allocates: the owner is at a place of the stack.
+func (o *suspect) spell(stack []uint32, at int, frames []memwatch.Frame) {
+	o.Stack = make([]memwatch.Frame, len(stack))
+	for i, id := range stack {
+		f := frames[id]
+		o.Stack[i] = f
+		if o.OwnFrame == "" && isOwn(f) {
+			o.OwnFrame = f.Function
 		}
 	}
-	c.Leaf = c.Stack[0].Function
-	held, objects := 0.0, 0.0
-	for _, m := range g.movers {
-		live := float64(m.live[table.n-1])
-		held += live * unit
-		objects += live / max(float64(m.size), 1)
-	}
-	c.LiveBytes, c.LiveObjects = whole(held), whole(objects)
-	c.History = d.history(table, g, unit)
-	c.GrowthBytesPerSecond = g.growth * unit / g.gap
+	o.File, o.Line, o.Leaf = o.Stack[at].File, o.Stack[at].Line, o.Stack[0].Function
+}
+
+func (d *Detector) culprit(table *siteTable, o *suspect, unit float64) memwatch.Culprit {
+	c := o.Culprit
+	c.LiveBytes, c.LiveObjects = whole(o.held[table.n-1]*unit), whole(o.objects)
+	c.History = d.history(table, o, unit)
+	c.GrowthBytesPerSecond = o.growth * unit / o.gap
 	if total := d.state.ev.tr.slope; total > 0 {
 		c.Share = min(1, c.GrowthBytesPerSecond/total)
-	}
-	if g.growth > accumulateZ*g.sd && g.keeps() >= keepsShare {
-		c.Certainty = memwatch.Certain
 	}
 	return c
 }
 
-// history is what a group's stacks held together at each profile.
-func (d *Detector) history(table *siteTable, g *group, unit float64) []memwatch.Held {
+// history is what an owner's stacks held together at each profile.
+func (d *Detector) history(table *siteTable, o *suspect, unit float64) []memwatch.Held {
 	out := make([]memwatch.Held, table.n)
 	for i := range out {
-		sum := 0.0
-		for _, m := range g.movers {
-			sum += float64(m.live[i]) * unit
-		}
 		at := d.clock.origin.Add(time.Duration(table.t[i] * float64(time.Second)))
-		out[i] = memwatch.Held{Timestamp: memwatch.Milli(at), LiveBytes: whole(sum)}
+		out[i] = memwatch.Held{Timestamp: memwatch.Milli(at), LiveBytes: whole(o.held[i] * unit)}
 	}
 	return out
 }

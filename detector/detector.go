@@ -228,7 +228,7 @@ func (d *Detector) remember() {
 	d.previous = past{plateau: max(d.previous.plateau/2, p.highest(d.clock.t))}
 }
 
-// ObserveSites takes one profile. One that is older than the last of its kind,
+// ObserveSites takes one profile, of which it keeps nothing. One that is older than the last of its kind,
 // or comes before any sample, is passed over.
 func (d *Detector) ObserveSites(p *memwatch.Sites) {
 	if d.clock.origin.IsZero() {
@@ -237,13 +237,18 @@ func (d *Detector) ObserveSites(p *memwatch.Sites) {
 	t := p.Time.Sub(d.clock.origin).Seconds()
 	switch p.Kind {
 	case memwatch.HeapProfile:
-		if d.heap.add(t, p) {
-			d.grown, d.scratch = d.heap.accumulates(&d.cfg, d.series[liveHeap].pyramid.loadAt, d.scratch)
+		if v := d.heap.add(t, p); v != nil {
+			d.heap.owners = v.suspects()
+			d.grown, d.scratch = v.accumulates(&d.cfg, d.series[liveHeap].pyramid.loadAt, d.scratch)
+			v.release()
 			d.verdict = nil
 		}
 	case memwatch.GoroutineProfile:
-		d.stacks.add(t, p)
-		d.verdict = nil
+		if v := d.stacks.add(t, p); v != nil {
+			d.stacks.owners = v.suspects()
+			v.release()
+			d.verdict = nil
+		}
 	case memwatch.GoroutineLeakProfile:
 		d.proof.take(p, d.series[goroutines].found.growth)
 		d.verdict = nil

@@ -9,6 +9,7 @@ import (
 // mover is a stack that holds more than it did.
 type mover struct {
 	*site
+	stack []uint32
 	// growth is the rise of a straight line through the snapshots, in bytes
 	// (goroutines: a count); sd its standard deviation from sampling and churn.
 	growth, sd float64
@@ -40,68 +41,78 @@ func survival(growth, born float64) float64 {
 	return growth / born
 }
 
-// moves measures every stack from snapshot from on, in the order of the table.
-func (s *siteTable) moves(from int) []mover {
-	if s.n-from < 2 {
-		return nil
-	}
-	out := make([]mover, 0, len(s.sites))
-	for i := range s.sites {
-		if m, ok := s.move(&s.sites[i], from); ok {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
 // move fits a line through one stack's snapshots and asks the Poisson process
 // that sampling is how much of it may be chance. Each sampled object stands for
 // many. Over the time seen, B were born and D died; B and D are independent
 // counts, so the growth B−D has the variance B+D. Where the profile does not
 // count births, the counts held at both ends stand in.
-func (s *siteTable) move(x *site, from int) (mover, bool) {
-	last := s.n - 1
+func (v *survey) move(i int, whole, late *slope) (mover, bool) {
+	x := &v.sites[i]
 	m := mover{site: x, born: -1, bornLate: -1}
-	later := from
-	for later < s.n-3 && s.t[later] < s.t[from]+(s.t[last]-s.t[from])/3 {
-		later++
+	held, born, bornLate := x.live, x.born, x.born // at the begin of both times
+	moved := x.course > 0 || int(x.first) > v.from
+	if moved {
+		var buf course
+		c := v.history(x, &buf)
+		m.growth, m.late = whole.rise(&c.live), late.rise(&c.live)
+		held, born, bornLate = c.live[v.from], c.born[v.from], c.born[v.later]
 	}
-	m.growth = s.rise(x.live[from:s.n], from)
-	m.late = s.rise(x.live[later:s.n], later)
-	if m.growth == 0 && x.live[last] == 0 {
+	if m.growth == 0 && x.live == 0 {
 		return m, false
 	}
-	p := x.sampled(s.period)
-	perCount := max(float64(x.size), 1) / p // bytes that one sampled object stands for
-	events := (float64(x.live[from]) + float64(x.live[last])) / perCount
-	if x.born[last] > 0 {
-		objects := max(0, float64(x.born[last])-float64(x.born[from]))
-		m.born = objects * max(float64(x.size), 1)
-		m.bornLate = max(0, float64(x.born[last])-float64(x.born[later])) * max(float64(x.size), 1)
-		deaths := max(0, m.born-(float64(x.live[last])-float64(x.live[from])))
-		events = (m.born + deaths) / perCount
+	m.stack = v.stack(i)
+	size := max(float64(x.size), 1)
+	if x.born > 0 {
+		m.born = max(0, float64(x.born)-float64(born)) * size
+		m.bornLate = max(0, float64(x.born)-float64(bornLate)) * size
+		if !moved {
+			return m, true // nothing was born, nothing died
+		}
 	}
-	if s.period <= 1 {
-		events = 0 // exact counts: goroutines
+	if v.period <= 1 {
+		return m, true // exact counts: goroutines
+	}
+	perCount := size / x.sampled(v.period) // bytes that one sampled object stands for
+	events := (float64(held) + float64(x.live)) / perCount
+	if x.born > 0 {
+		deaths := max(0, m.born-(float64(x.live)-float64(held)))
+		events = (m.born + deaths) / perCount
 	}
 	m.sd = math.Sqrt(max(events, 0)) * perCount
 	return m, true
 }
 
-// rise is the rise of the least-squares line over snapshots from on.
-func (s *siteTable) rise(v []float32, from int) float64 {
-	var st, sv, stt, stv float64
-	n := float64(len(v))
-	for i, y := range v {
-		t := s.t[from+i] - s.t[from]
-		st, sv = st+t, sv+float64(y)
-		stt, stv = stt+t*t, stv+t*float64(y)
+// slope weighs snapshots so that their sum is the rise of the least-squares line
+// through them.
+type slope struct {
+	from, to int
+	weight   [snapshots]float64
+}
+
+func (s *siteTable) slope(from int) slope {
+	w := slope{from: from, to: s.n}
+	mean, squares := 0.0, 0.0
+	for _, t := range s.t[from:s.n] {
+		mean += t / float64(s.n-from)
 	}
-	d := stt - st*st/n
-	if d <= 0 {
-		return 0
+	for _, t := range s.t[from:s.n] {
+		squares += (t - mean) * (t - mean)
 	}
-	return (stv - st*sv/n) / d * (s.t[s.n-1] - s.t[from])
+	if squares > 0 {
+		for i := from; i < s.n; i++ {
+			w.weight[i] = (s.t[i] - mean) / squares * (s.t[s.n-1] - s.t[from])
+		}
+	}
+	return w
+}
+
+// rise is taken from the first value on, so that what never changes has none.
+func (w *slope) rise(v *[snapshots]float32) float64 {
+	sum, first := 0.0, v[w.from]
+	for i := w.from; i < w.to; i++ {
+		sum += w.weight[i] * float64(v[i]-first)
+	}
+	return sum
 }
 
 // byCertainty sorts the surest growth first; ties go by key, so that the order

@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/zupee/memwatch"
@@ -58,77 +59,112 @@ const (
 )
 
 // blame knows what went through the functions on some stacks. Functions go by
-// their number in the table of names; calls by the pair.
+// number: those of the stacks that are looked at, and no others, have one.
 type blame struct {
-	frames []memwatch.Frame
-	names  *names
-	funcs  []flow
-	wanted []bool
-	calls  map[[2]int32]flow // caller, callee
+	frames  []memwatch.Frame
+	numbers map[string]int32
+	of      []int32 // by frame; -1 for none
+	funcs   []flow
+	calls   [][]call // by callee
+	seen    []int32  // by function: by which stack last, to count recursion once
+	owners  []int32  // room for places
 }
 
-// names numbers the functions of a growing list of frames.
-type names struct {
-	of    []int32 // by frame
-	count int
+// call is what went from a function to a caller.
+type call struct {
+	caller int32
+	flow
 }
 
-// follow numbers the frames that are new. A list that is not the old one grown
-// longer is numbered afresh.
-func (n *names) follow(frames []memwatch.Frame, same bool) {
-	if !same || len(frames) < len(n.of) {
-		*n = names{of: n.of[:0]}
-	}
-	if len(frames) == len(n.of) {
-		return
-	}
-	number := make(map[string]int32, len(frames)) // not kept: new frames become rare
-	for i, id := range n.of {
-		number[frames[i].Function] = id
-	}
-	for _, f := range frames[len(n.of):] {
-		i, ok := number[f.Function]
-		if !ok {
-			i = int32(len(number))
-			number[f.Function] = i
-		}
-		n.of = append(n.of, i)
-	}
-	n.count = len(number)
-}
-
-// newBlame sums up all moves for the functions that are on the stacks of movers.
-func newBlame(frames []memwatch.Frame, n *names, all, movers []mover, last int) *blame {
-	b := &blame{
-		frames: frames, names: n, funcs: make([]flow, n.count), wanted: make([]bool, n.count),
-		calls: make(map[[2]int32]flow, 64),
-	}
-	for i := range movers {
-		for _, id := range movers[i].stack {
-			b.wanted[n.of[id]] = true
-		}
-	}
-	seen := make([]int32, n.count) // by which move last, to count recursion once
+// fill sums up all moves for the functions that are on the stacks of movers.
+func (b *blame) fill(frames []memwatch.Frame, all, movers []mover) {
+	b.frames = frames
+	b.number(movers)
 	for i := range all {
 		m := &all[i]
-		live := float64(m.live[last])
 		for j, id := range m.stack {
-			if int(id) >= len(frames) {
-				break
-			}
-			f := n.of[id]
-			if !b.wanted[f] || seen[f] == int32(i+1) {
+			f := b.of[id]
+			if f < 0 || b.seen[f] == int32(i+1) {
 				continue
 			}
-			seen[f] = int32(i + 1)
-			b.funcs[f] = b.funcs[f].plus(m.late, m.bornLate, live)
-			if j+1 < len(m.stack) && int(m.stack[j+1]) < len(frames) {
-				c := [2]int32{n.of[m.stack[j+1]], f}
-				b.calls[c] = b.calls[c].plus(m.late, m.bornLate, live)
+			b.seen[f] = int32(i + 1)
+			b.funcs[f] = b.funcs[f].plus(m.late, m.bornLate, float64(m.live))
+			if j+1 < len(m.stack) {
+				if c := b.between(b.of[m.stack[j+1]], f); c != nil {
+					c.flow = c.plus(m.late, m.bornLate, float64(m.live))
+				}
 			}
 		}
 	}
-	return b
+}
+
+// number gives the functions and calls of movers their places.
+func (b *blame) number(movers []mover) {
+	clear(b.numbers)
+	for i := range movers {
+		for _, id := range movers[i].stack {
+			if name := b.frames[id].Function; !b.known(name) {
+				b.numbers[name] = int32(len(b.numbers))
+			}
+		}
+	}
+	n := len(b.numbers)
+	b.funcs, b.seen, b.calls = zeroed(b.funcs, n), zeroed(b.seen, n), slices.Grow(b.calls[:0], n)[:n]
+	for i := range b.calls {
+		b.calls[i] = b.calls[i][:0]
+	}
+	b.of = b.of[:0]
+	for i := range b.frames {
+		f, ok := b.numbers[b.frames[i].Function]
+		if !ok {
+			f = -1
+		}
+		b.of = append(b.of, f)
+	}
+	for i := range movers {
+		stack := movers[i].stack
+		for j := 1; j < len(stack); j++ {
+			if caller, f := b.of[stack[j]], b.of[stack[j-1]]; b.between(caller, f) == nil {
+				b.calls[f] = append(b.calls[f], call{caller: caller})
+			}
+		}
+	}
+}
+
+func (b *blame) known(name string) bool {
+	_, ok := b.numbers[name]
+	return ok
+}
+
+// between is the call from a caller to a function; nil when nobody asks for it.
+func (b *blame) between(caller, f int32) *call {
+	for i := range b.calls[f] {
+		if c := &b.calls[f][i]; c.caller == caller {
+			return c
+		}
+	}
+	return nil
+}
+
+// zeroed is s with n elements, all zero.
+func zeroed[T any](s []T, n int) []T {
+	s = slices.Grow(s[:0], n)[:n]
+	clear(s)
+	return s
+}
+
+// places tells for each frame which of some functions it is of: its place, from
+// 1 on, 0 for none. It is good until the next call.
+func (b *blame) places(of map[string]int) []int32 {
+	b.owners = zeroed(b.owners, len(b.frames))
+	for i := range b.frames {
+		if b.of[i] >= 0 { // owners are on the stacks of movers
+			if place, ok := of[b.frames[i].Function]; ok {
+				b.owners[i] = int32(place) + 1
+			}
+		}
+	}
+	return b.owners
 }
 
 // helper reports whether, at place i of a stack, the other callers of the
@@ -137,11 +173,14 @@ func (b *blame) helper(stack []uint32, i int) bool {
 	if i+1 >= len(stack) {
 		return false
 	}
-	if b.names == nil {
+	if b.of == nil {
 		return false
 	}
-	f := b.names.of[stack[i]]
-	all, here := b.funcs[f], b.calls[[2]int32{b.names.of[stack[i+1]], f}]
+	f := b.of[stack[i]]
+	all, here := b.funcs[f], flow{}
+	if c := b.between(b.of[stack[i+1]], f); c != nil {
+		here = c.flow
+	}
 	others := all.less(here)
 	weight := others.live / max(all.live, 1)
 	if all.born > 0 {

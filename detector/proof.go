@@ -23,7 +23,7 @@ const proofSites = 16
 
 // take reads the profile; grown is by how many the goroutines have grown.
 func (p *proof) take(in *memwatch.Sites, grown float64) {
-	*p = proof{read: true, grown: grown, frames: in.Frames}
+	*p = proof{read: true, grown: grown}
 	for i := range in.Sites {
 		if s := &in.Sites[i]; wellFormed(s, len(in.Frames)) && s.LiveObjects > 0 {
 			p.total += s.LiveObjects
@@ -34,6 +34,15 @@ func (p *proof) take(in *memwatch.Sites, grown float64) {
 		return cmp.Or(cmp.Compare(b.LiveObjects, a.LiveObjects), cmp.Compare(a.Key, b.Key))
 	})
 	p.sites = slices.Clip(p.sites[:min(len(p.sites), proofSites)])
+	p.frames = nil
+	for i := range p.sites { // the profile's own are not ours to keep
+		stack := make([]uint32, len(p.sites[i].Stack))
+		for j, id := range p.sites[i].Stack {
+			stack[j] = uint32(len(p.frames))
+			p.frames = append(p.frames, in.Frames[id])
+		}
+		p.sites[i].Stack = stack
+	}
 }
 
 // proofShare of the goroutines that grew must be proven lost, and proofLeast of

@@ -7,7 +7,8 @@ import (
 )
 
 // Bounds of what is kept of profiles: 16 profiles, and the stacks that held
-// memory in any of them. 5,000 stacks take under 1 MB.
+// memory in any of them. 5,000 stacks take under 1 MB, an eighth of it when they
+// do not move.
 const (
 	snapshots = 16
 	maxSites  = 20000
@@ -15,60 +16,81 @@ const (
 
 // siteTable keeps, for each stack of one kind of profile, what it held at up to
 // 16 times: dense lately, sparse long ago, so that growth is seen over the last
-// minutes and over the whole life alike.
+// minutes and over the whole life alike. Which calls a stack is made of is read
+// from the profile at hand (survey); what is kept of them is who is to blame.
 type siteTable struct {
-	t     [snapshots]float64 // seconds of the process's life
-	n     int                // snapshots held; the newest profile is always the last
-	sites []site
-	index map[uint64]int32
-	// The newest profile's frames, its sampling period, and how often it was read.
-	frames []memwatch.Frame
-	names  names
-	period float64
-	reads  uint32
-	swept  uint32 // reads when empty sites were last forgotten
+	t      [snapshots]float64 // seconds of the process's life
+	n      int                // snapshots held; the newest profile is always the last
+	sites  []site
+	moved  []course // histories of the sites that are not what they always were
+	period float64  // sampling period of the newest profile
+	swept  bool     // empty sites were forgotten at the newest profile
+	kept   keptStacks
+	owners []suspect // as of the newest profile, surest first
 }
 
-// site is the history of one stack.
+// site is one stack.
 type site struct {
-	key   uint64
-	stack []uint32
-	// live is bytes (goroutines: a count); born is objects allocated since the
-	// process started.
-	live, born [snapshots]float32
+	key uint64
+	// live is bytes (goroutines: a count) and born objects allocated since the
+	// process started, in the newest profile; and in all since snapshot first,
+	// where the site has no course.
+	live, born float32
 	// size is bytes an object, 1 for goroutines.
-	size float32
-	read uint32 // siteTable.reads when last seen
+	size   float32
+	course uint16 // its place in moved, from 1 on; 0 for none
+	first  uint8
+	seen   bool // in the newest profile
 }
 
-// add takes a profile read at t seconds. It reports false when it is out of order.
-func (s *siteTable) add(t float64, p *memwatch.Sites) bool {
+// course is the history of a site that moved, by snapshot.
+type course struct {
+	live, born [snapshots]float32
+}
+
+// add takes a profile read at t seconds, and returns the look at it, which is
+// to be released; nil when the profile is out of order.
+func (s *siteTable) add(t float64, p *memwatch.Sites) *survey {
 	if s.n > 0 && t <= s.t[s.n-1] {
-		return false
-	}
-	if s.index == nil {
-		s.index = make(map[uint64]int32, len(p.Sites))
-		s.sites = make([]site, 0, min(len(p.Sites), maxSites))
+		return nil
 	}
 	if s.n == snapshots {
 		s.thin(t)
 	}
 	s.t[s.n] = t
 	s.n++
-	s.reads++
-	// Our own decoder only ever appends to its list of frames.
-	same := len(s.frames) > 0 && len(p.Frames) >= len(s.frames) && p.Frames[0] == s.frames[0] && p.Frames[len(s.frames)-1] == s.frames[len(s.frames)-1]
-	if !same {
-		s.translate(p.Frames)
-	}
-	s.frames, s.period = p.Frames, float64(p.PeriodBytes)
-	s.names.follow(s.frames, same)
+	s.period, s.swept = float64(p.PeriodBytes), false
+	s.prepare(p)
+	v := newSurvey(s, p)
 	for i := range p.Sites {
 		if in := &p.Sites[i]; wellFormed(in, len(p.Frames)) {
-			s.put(in, p.Kind)
+			s.put(v, i)
 		}
 	}
-	return true
+	for i := range s.sites {
+		if x := &s.sites[i]; !x.seen {
+			s.record(x, 0, 0)
+		}
+	}
+	s.kept.number = nil
+	return v
+}
+
+// prepare makes room for what is new in a profile, all at once.
+func (s *siteTable) prepare(p *memwatch.Sites) {
+	for i := range s.sites {
+		s.sites[i].seen = false
+	}
+	if s.sites == nil {
+		holding := 0
+		for i := range p.Sites {
+			if p.Sites[i].LiveObjects != 0 || p.Sites[i].LiveBytes != 0 {
+				holding++
+			}
+		}
+		s.sites = make([]site, 0, min(holding, maxSites))
+	}
+	s.kept.follow(p)
 }
 
 // mostLive bytes or objects in one stack are 256 TiB: beyond that a profile
@@ -86,53 +108,87 @@ func wellFormed(in *memwatch.Site, frames int) bool {
 	return len(in.Stack) > 0 && in.LiveBytes >= 0 && in.LiveBytes <= mostLive && in.LiveObjects >= 0 && in.LiveObjects <= mostLive
 }
 
-func (s *siteTable) put(in *memwatch.Site, kind memwatch.ProfileKind) {
-	i, known := s.index[in.Key]
+// put takes in the profile's stack at a place.
+func (s *siteTable) put(v *survey, place int) {
+	in := &v.profile.Sites[place]
+	live, born, size := float32(in.LiveBytes), float32(in.AllocObjects), float32(-1)
+	switch {
+	case v.profile.Kind != memwatch.HeapProfile:
+		live, born, size = float32(in.LiveObjects), 0, 1
+	case in.AllocObjects > 0:
+		size = float32(in.AllocBytes) / float32(in.AllocObjects)
+	case in.LiveObjects > 0:
+		size = float32(in.LiveBytes) / float32(in.LiveObjects)
+	}
+	i, known := v.find(in.Key)
 	if !known {
 		// A stack that never held anything cannot be what grows.
-		if in.LiveObjects == 0 && in.LiveBytes == 0 || !s.room() {
+		if in.LiveObjects == 0 && in.LiveBytes == 0 || !s.room(v) {
 			return
 		}
-		i = int32(len(s.sites))
-		s.sites = append(s.sites, site{key: in.Key})
-		s.index[in.Key] = i
+		i = len(s.sites)
+		s.sites = append(s.sites, site{key: in.Key, first: uint8(s.n - 1), live: live, born: born})
+		v.where = append(v.where, 0)
 	}
-	x, last := &s.sites[i], s.n-1
-	x.stack, x.read = in.Stack, s.reads
-	if kind != memwatch.HeapProfile {
-		x.live[last], x.size = float32(in.LiveObjects), 1
-		return
+	x := &s.sites[i]
+	s.record(x, live, born)
+	if x.seen = true; size >= 0 {
+		x.size = size
 	}
-	x.live[last], x.born[last] = float32(in.LiveBytes), float32(in.AllocObjects)
-	switch {
-	case in.AllocObjects > 0:
-		x.size = float32(in.AllocBytes) / float32(in.AllocObjects)
-	case in.LiveObjects > 0:
-		x.size = float32(in.LiveBytes) / float32(in.LiveObjects)
-	}
+	v.where[i] = int32(place)
+	s.kept.keep(i, in.Stack, v.profile.Frames)
 }
 
 // room reports whether one more site fits, after forgetting the empty ones if need be.
-func (s *siteTable) room() bool {
+func (s *siteTable) room(v *survey) bool {
 	if len(s.sites) < maxSites {
 		return true
 	}
-	if s.swept == s.reads {
+	if s.swept {
 		return false // once a profile: a full table must not be gone through for each new stack
 	}
-	s.swept = s.reads
-	kept := s.sites[:0]
+	s.swept = true
+	n := 0
 	for i := range s.sites {
-		if s.sites[i].live[s.n-1] > 0 || s.n > 1 && s.sites[i].live[s.n-2] > 0 {
-			kept = append(kept, s.sites[i])
+		x := &s.sites[i] // not seen yet, it holds what it held in the profile before
+		if x.live > 0 || x.seen && s.n > 1 && s.history(x, new(course)).live[s.n-2] > 0 {
+			s.sites[n], v.where[n] = *x, v.where[i]
+			s.kept.move(n, i)
+			n++
 		}
 	}
-	s.sites = kept
-	clear(s.index)
-	for i := range kept {
-		s.index[kept[i].key] = int32(i)
+	s.sites, v.where = s.sites[:n], v.where[:n]
+	s.kept.cut(n)
+	s.settle(func(*site, *course) bool { return false }) // leaves those out that are gone
+	v.forget()
+	return n < maxSites
+}
+
+// record notes what a site holds in the newest profile.
+func (s *siteTable) record(x *site, live, born float32) {
+	last := s.n - 1
+	if x.course == 0 {
+		if live == x.live && born == x.born {
+			return
+		}
+		var c course
+		s.moved = append(s.moved, *s.history(x, &c))
+		x.course = uint16(len(s.moved))
 	}
-	return len(kept) < maxSites
+	c := &s.moved[x.course-1]
+	c.live[last], c.born[last] = live, born
+	x.live, x.born = live, born
+}
+
+// history is what a site held at each snapshot, in buf where it never moved.
+func (s *siteTable) history(x *site, buf *course) *course {
+	if x.course > 0 {
+		return &s.moved[x.course-1]
+	}
+	for i := int(x.first); i < s.n; i++ {
+		buf.live[i], buf.born[i] = x.live, x.born
+	}
+	return buf
 }
 
 // thin drops the one snapshot that is missed least: the one in the smallest gap,
@@ -150,13 +206,63 @@ func (s *siteTable) thin(now float64) {
 		}
 	}
 	copy(s.t[drop:], s.t[drop+1:s.n])
+	s.n--
+	for i := range s.sites {
+		if x := &s.sites[i]; int(x.first) > drop {
+			x.first--
+		}
+	}
+	for i := range s.moved {
+		c := &s.moved[i]
+		copy(c.live[drop:], c.live[drop+1:])
+		copy(c.born[drop:], c.born[drop+1:])
+		c.live[snapshots-1], c.born[snapshots-1] = 0, 0
+	}
+	s.settle(s.rests)
+}
+
+// rests reports whether a site has held the same in all snapshots since it
+// began to hold anything, and notes when that was.
+func (s *siteTable) rests(x *site, c *course) bool {
+	first := s.n
+	for first > 0 && c.live[first-1] == x.live && c.born[first-1] == x.born {
+		first--
+	}
+	for i := range first {
+		if c.live[i] != 0 || c.born[i] != 0 {
+			return false
+		}
+	}
+	x.first = uint8(first)
+	return true
+}
+
+// settle takes the courses of sites away that need none, and those that are
+// nobody's.
+func (s *siteTable) settle(rests func(*site, *course) bool) {
+	used := 0
 	for i := range s.sites {
 		x := &s.sites[i]
-		copy(x.live[drop:], x.live[drop+1:])
-		copy(x.born[drop:], x.born[drop+1:])
-		x.live[snapshots-1], x.born[snapshots-1] = 0, 0
+		if x.course == 0 {
+			continue
+		}
+		if rests(x, &s.moved[x.course-1]) {
+			x.course = 0
+			continue
+		}
+		used++
 	}
-	s.n--
+	if used == len(s.moved) {
+		return
+	}
+	moved := make([]course, 0, used+used/8)
+	for i := range s.sites {
+		if x := &s.sites[i]; x.course > 0 {
+			moved = append(moved, s.moved[x.course-1])
+			x.course = uint16(len(moved))
+		}
+	}
+	s.moved = moved
 }
 
 // sampled is the chance that one object of the site is in the profile: the

@@ -33,7 +33,7 @@ func profileAt(seconds float64, holds map[string]int64, churn int64) *memwatch.S
 func TestSnapshotsAreDenseLatelyAndReachBackToTheFirst(t *testing.T) {
 	var s siteTable
 	for i := range 1000 {
-		if !s.add(float64(i), profileAt(float64(i), map[string]int64{"a.f": int64(1000 + i)}, 0)) {
+		if s.add(float64(i), profileAt(float64(i), map[string]int64{"a.f": int64(1000 + i)}, 0)) == nil {
 			t.Fatalf("profile %d was refused", i)
 		}
 	}
@@ -44,7 +44,7 @@ func TestSnapshotsAreDenseLatelyAndReachBackToTheFirst(t *testing.T) {
 		if s.t[i] <= s.t[i-1] {
 			t.Errorf("snapshots out of order: %v", s.t)
 		}
-		if got := s.sites[0].live[i]; got != float32(1000+s.t[i]) {
+		if got := s.history(&s.sites[0], new(course)).live[i]; got != float32(1000+s.t[i]) {
 			t.Errorf("at %v s it held %v, want %v", s.t[i], got, 1000+s.t[i])
 		}
 	}
@@ -58,7 +58,7 @@ func TestProfilesOutOfOrderArePassedOver(t *testing.T) {
 	var s siteTable
 	s.add(10, profileAt(10, map[string]int64{"a.f": 5}, 0))
 	for _, at := range []float64{10, 3, -1} {
-		if s.add(at, profileAt(at, map[string]int64{"a.f": 9}, 0)) || s.n != 1 || s.sites[0].live[0] != 5 {
+		if s.add(at, profileAt(at, map[string]int64{"a.f": 9}, 0)) != nil || s.n != 1 || s.sites[0].live != 5 {
 			t.Errorf("a profile of %v s was taken after one of 10 s", at)
 		}
 	}
@@ -82,13 +82,12 @@ func TestSitesThatChurnAreBounded(t *testing.T) {
 			p.Sites = append(p.Sites, memwatch.Site{Key: uint64(1e6 + i*each + k), Stack: []uint32{1}, LiveBytes: 1000, LiveObjects: 1, AllocBytes: 1000, AllocObjects: 1})
 		}
 		d.ObserveSites(p)
-		if n := len(d.heap.sites); n > maxSites || len(d.heap.index) != n {
-			t.Fatalf("after profile %d: %d sites and %d in the index, want at most %d", i, n, len(d.heap.index), maxSites)
+		if n, moved := len(d.heap.sites), len(d.heap.moved); n > maxSites || moved > n {
+			t.Fatalf("after profile %d: %d sites and %d courses, want at most %d", i, n, moved, maxSites)
 		}
 	}
-	groups := d.heap.groups(0, true)
-	if len(groups) == 0 || groups[0].owner != "shop.leak" {
-		t.Errorf("the one that grows was lost among them: %d groups", len(groups))
+	if o := d.heap.owners; len(o) == 0 || o[0].Function != "shop.leak" {
+		t.Errorf("the one that grows was lost among them: %d owners", len(o))
 	}
 }
 
@@ -100,16 +99,16 @@ func TestAFullTableIsSweptOnceAProfile(t *testing.T) {
 	for k := range 2 * maxSites {
 		p.Sites = append(p.Sites, memwatch.Site{Key: uint64(k), Stack: []uint32{0}, LiveBytes: 1, LiveObjects: 1})
 	}
-	s.add(0, p)
+	v := s.add(0, p)
 	if len(s.sites) != maxSites {
 		t.Fatalf("%d sites, want %d", len(s.sites), maxSites)
 	}
-	s.sites[7].live = [snapshots]float32{}
-	if s.room() {
+	s.sites[7].live = 0
+	if s.room(v) {
 		t.Error("swept twice at one profile")
 	}
-	s.reads++
-	if !s.room() || len(s.sites) != maxSites-1 {
+	s.swept = false
+	if !s.room(v) || len(s.sites) != maxSites-1 {
 		t.Errorf("%d sites after the next profile, want the empty one forgotten", len(s.sites))
 	}
 }
@@ -119,6 +118,7 @@ func TestSamplingNoiseIsNoGrowth(t *testing.T) {
 	certain := func(seed uint64, grows float64) bool {
 		r := rand.New(rand.NewPCG(seed, 9))
 		var s siteTable
+		var v *survey
 		for i := range snapshots {
 			chance := -math.Expm1(-float64(size) / period)
 			live := int64(float64(poisson(r, (steady+grows*float64(i))/size*chance)) / chance)
@@ -126,9 +126,9 @@ func TestSamplingNoiseIsNoGrowth(t *testing.T) {
 			p.PeriodBytes = period
 			p.Sites[0].LiveObjects, p.Sites[0].AllocObjects = live, live+int64(i)*50000
 			p.Sites[0].AllocBytes = p.Sites[0].AllocObjects * size
-			s.add(float64(i*60), p)
+			v = s.add(float64(i*60), p)
 		}
-		g := s.groups(0, true)
+		g := v.groups(0, true)
 		return len(g) > 0 && g[0].growth > accumulateZ*g[0].sd
 	}
 	noise, grown := 0, 0
@@ -151,10 +151,11 @@ func TestACacheThatEvictsShowsByItsDeaths(t *testing.T) {
 		found bool
 	}{"keeps all": {0, true}, "frees as much as it keeps": {2 * mib, false}} {
 		var s siteTable
+		var v *survey
 		for i := range int64(snapshots) {
-			s.add(float64(i*60), profileAt(0, map[string]int64{"shop.cache": (i + 1) * mib}, i*c.churn))
+			v = s.add(float64(i*60), profileAt(0, map[string]int64{"shop.cache": (i + 1) * mib}, i*c.churn))
 		}
-		groups, _ := s.accumulates(&cfg, func(float64) float32 { return 1 }, nil)
+		groups, _ := v.accumulates(&cfg, func(float64) float32 { return 1 }, nil)
 		if (len(groups) > 0) != c.found {
 			t.Errorf("%s: accumulates %v, want %v", name, len(groups) > 0, c.found)
 		}
@@ -190,6 +191,7 @@ func TestTheOwnerIsWhoKeeps(t *testing.T) {
 		"the runtime, where there is nothing else":         {[]stack{{[]uint32{7}, mib, 0}}, "runtime.malg"},
 	} {
 		var s siteTable
+		var v *survey
 		for i := range int64(6) {
 			p := &memwatch.Sites{Kind: memwatch.HeapProfile, Frames: frames}
 			for k, st := range c.stacks {
@@ -197,9 +199,9 @@ func TestTheOwnerIsWhoKeeps(t *testing.T) {
 				allocated := live + st.churn*i
 				p.Sites = append(p.Sites, memwatch.Site{Key: uint64(k + 1), Stack: st.ids, LiveBytes: live, LiveObjects: live / 1024, AllocBytes: allocated, AllocObjects: allocated / 1024})
 			}
-			s.add(float64(i*60), p)
+			v = s.add(float64(i*60), p)
 		}
-		groups := s.groups(0, true)
+		groups := v.groups(0, true)
 		if len(groups) == 0 || groups[0].owner != c.owner {
 			t.Errorf("%s: %+v, want %s", name, groups, c.owner)
 		}

@@ -9,8 +9,6 @@ import (
 	"io"
 	"reflect"
 	"time"
-
-	"github.com/zupee/memwatch"
 )
 
 // A snapshot is all that a detector knows, as bytes: a process that judges can
@@ -108,32 +106,4 @@ func Restore(cfg Config, snapshot []byte, now time.Time) (d *Detector, err error
 	}
 	d.Configure(cfg)
 	return d, nil
-}
-
-// translate numbers the stacks by another list of frames, that of another
-// decoder of profiles. A stack that has no place in it is unknown until it is
-// seen again.
-func (s *siteTable) translate(frames []memwatch.Frame) {
-	if len(s.frames) == 0 {
-		return
-	}
-	number := make(map[memwatch.Frame]uint32, len(frames))
-	for i, f := range frames {
-		number[f] = uint32(i)
-	}
-	for i := range s.sites {
-		s.sites[i].stack = renumber(s.sites[i].stack, s.frames, number)
-	}
-}
-
-func renumber(stack []uint32, frames []memwatch.Frame, number map[memwatch.Frame]uint32) []uint32 {
-	out := make([]uint32, len(stack))
-	for i, id := range stack {
-		n, ok := number[frames[id]]
-		if !ok {
-			return nil
-		}
-		out[i] = n
-	}
-	return out
 }
