@@ -37,9 +37,9 @@ type Site struct {
 	AllocBytes, AllocObjects int64
 }
 
-// Sites is one profile reduced to its stacks, each at most once. Frames and
-// stacks are shared between successive profiles of one target and must not be
-// written to.
+// Sites is one profile reduced to its stacks, each at most once. Whoever made it
+// says for how long it is good; what is to last longer has to be copied. Stacks
+// and frames may be shared and must not be written to.
 type Sites struct {
 	Kind ProfileKind
 	// Time is when the profile was read, by the agent's clock.

@@ -141,6 +141,7 @@ func (w *watch) profile(ctx context.Context, l *look, kind memwatch.ProfileKind)
 		w.gc = l.sample.Or(memwatch.NumGC, -1)
 	}
 	w.det.ObserveSites(p.Sites)
+	p.Release() // what is left is evidence: the bytes, and their time
 	l.profiles[kind] = p
 	return nil
 }

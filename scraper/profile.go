@@ -18,7 +18,23 @@ type Profile struct {
 	Raw   []byte
 	Sites *memwatch.Sites
 	// Took is how long the target needed, as seen from here.
-	Took time.Duration
+	Took    time.Duration
+	decoder *pprof.Decoder // whose memory the sites lie in
+}
+
+// decoders are shared between targets, as their buffers are.
+var decoders = sync.Pool{New: func() any { return new(pprof.Decoder) }}
+
+// Release gives the memory of the frames and stacks to the next profile that is
+// read: they are there no more. A profile that is not released costs that much
+// more memory until the collector has it.
+func (p *Profile) Release() {
+	if p.decoder == nil {
+		return
+	}
+	p.Sites.Frames, p.Sites.Sites = nil, nil
+	decoders.Put(p.decoder)
+	p.decoder = nil
 }
 
 // Profile reads a profile of the given kind. ErrUnsupported is wrapped when the
@@ -57,15 +73,15 @@ func (s *Scraper) profileAt(ctx context.Context, kind memwatch.ProfileKind, path
 		if isHTML(body) {
 			return s.client.fail(path, HTML, errors.New("found a web page, want a pprof profile"), "")
 		}
-		raw, sites, err := s.decode(body, kind, at)
-		if err != nil {
+		var err error
+		if p, err = decode(body, kind, at); err != nil {
 			reason := Corrupt
 			if errors.Is(err, pprof.ErrTooLarge) {
 				reason = TooLarge
 			}
 			return s.client.fail(path, reason, err, "")
 		}
-		p = &Profile{Raw: raw, Sites: sites, Took: took}
+		p.Took = took
 		return nil
 	})
 	return p, err
@@ -75,15 +91,20 @@ func (s *Scraper) profileAt(ctx context.Context, kind memwatch.ProfileKind, path
 var decoding sync.Mutex
 
 // decode makes a profile of an answer: pprof to keep, and the sites.
-func (s *Scraper) decode(body []byte, kind memwatch.ProfileKind, at time.Time) ([]byte, *memwatch.Sites, error) {
+func decode(body []byte, kind memwatch.ProfileKind, at time.Time) (*Profile, error) {
 	decoding.Lock()
 	defer decoding.Unlock()
 	raw, err := pprof.Convert(body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("decode %s profile: %w", kind, err)
+		return nil, fmt.Errorf("decode %s profile: %w", kind, err)
 	}
-	sites, err := s.decoder.Decode(raw, kind, at)
-	return bytes.Clone(raw), sites, err
+	d := decoders.Get().(*pprof.Decoder) //nolint:forcetypeassert // nothing else is in there
+	sites, err := d.Decode(raw, kind, at)
+	if err != nil {
+		decoders.Put(d)
+		return nil, err
+	}
+	return &Profile{Raw: bytes.Clone(raw), Sites: sites, decoder: d}, nil
 }
 
 func liveBytes(sites *memwatch.Sites) float64 {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch"
-	"github.com/zupee/memwatch/scraper/pprof"
 )
 
 // Scraper reads one target. Its methods may be called from any goroutine; they
@@ -25,7 +24,6 @@ type Scraper struct {
 	start                time.Time // of the target's present life
 	settings             memwatch.Sample
 	live                 LiveHeap
-	decoder              pprof.Decoder
 	// inuse is the newest heap profile's total: the live heap of targets that
 	// serve profiles and nothing else.
 	inuse float64
@@ -89,7 +87,6 @@ func (s *Scraper) Sample(ctx context.Context) (memwatch.Sample, error) {
 		s.wake()
 		return memwatch.Sample{}, err
 	}
-	sample.Set(memwatch.ScrapeSeconds, time.Since(sample.Time).Seconds())
 	return sample, nil
 }
 
@@ -118,19 +115,24 @@ func (s *Scraper) fill(ctx context.Context, sample *memwatch.Sample) error {
 			return err
 		}
 	}
+	took := time.Since(sample.Time) // what follows is our own work, not the target's
 	s.system(ctx, sample)
 	s.newLife(sample)
 	s.derive(sample)
 	s.build = s.told.over(s.process.build)
+	if !empty(sample) {
+		sample.Set(memwatch.ScrapeSeconds, took.Seconds())
+	}
 	return nil
 }
 
 // heapAlone reads a heap profile for want of anything else: its total is a
 // reading of the live heap.
 func (s *Scraper) heapAlone(ctx context.Context) error {
-	_, err := s.profile(ctx, memwatch.HeapProfile)
+	p, err := s.profile(ctx, memwatch.HeapProfile)
 	switch {
 	case err == nil:
+		p.Release()
 		return nil
 	case ctx.Err() != nil:
 		return err

@@ -26,16 +26,15 @@ var (
 	ErrNotProfile = errors.New("not a pprof profile")
 )
 
-// Decoder reduces the successive profiles of one target. It remembers frames
-// and stacks between profiles, so that a site costs memory once. A Decoder is
+// Decoder reduces profiles, of one target or of many, one after the other. It is
 // not safe for concurrent use; the zero value is ready.
 type Decoder struct {
 	table table
 }
 
 // Decode reads one profile of the given kind, taken at the given time. The
-// result shares frames and stacks with other results of the same Decoder and
-// is otherwise the caller's. raw is not kept.
+// stacks and frames of the result are good until the next call: they lie in
+// memory that it uses again. raw is not kept.
 func (d *Decoder) Decode(raw []byte, kind memwatch.ProfileKind, at time.Time) (*memwatch.Sites, error) {
 	s := scratches.Get().(*scratch)
 	defer s.release()

@@ -77,11 +77,11 @@ func (d *Decoder) reduce(s *scratch, kind memwatch.ProfileKind) (*memwatch.Sites
 			return nil, fmt.Errorf("%w: a sample: %w", ErrNotProfile, err)
 		}
 		rest = rest[size:]
-		if err := d.add(s, out, &cols); err != nil {
+		if err := d.add(s, &cols); err != nil {
 			return nil, err
 		}
 	}
-	out.Frames = d.table.frames
+	out.Frames, out.Sites = d.table.frames, d.table.sites
 	return out, nil
 }
 
@@ -117,12 +117,12 @@ func (s *scratch) sample(b []byte) (err error) {
 }
 
 // add counts the scratch's present sample.
-func (d *Decoder) add(s *scratch, out *memwatch.Sites, cols *columns) error {
+func (d *Decoder) add(s *scratch, cols *columns) error {
 	key := s.key()
 	if key == 0 {
 		return nil
 	}
-	site, err := d.table.site(s, key, out)
+	site, err := d.table.site(s, key)
 	if err != nil {
 		return err
 	}

@@ -79,10 +79,14 @@ type (
 		hash     uint64 // of function and number
 		// name and file, as strings, are those of a line that has no function.
 		name, file uint64
+		frame      uint32 // its place in the table, from 1 on; 0 for none yet
 		whose      owner
 	}
 	function struct {
 		name, file uint64
+		// Once it is spelt: both as the table has them.
+		text, path string
+		spelt      bool
 		// Once it is named: the hash of its name, and whose it is.
 		hash  uint64
 		whose owner
@@ -110,7 +114,7 @@ func (s *scratch) release() {
 	s.locationIDs.reset()
 	s.functionIDs.reset()
 	s.mappingIDs.reset()
-	if cap(s.samples)+cap(s.strings)+24*(cap(s.locations)+cap(s.parts))+48*cap(s.lines)+32*cap(s.functions) <= keptBytes {
+	if cap(s.samples)+cap(s.strings)+24*(cap(s.locations)+cap(s.parts))+56*cap(s.lines)+72*cap(s.functions) <= keptBytes {
 		scratches.Put(s)
 	}
 }

@@ -11,102 +11,95 @@ const (
 	maxCalls = 1 << 21
 )
 
-// A target that never stops inventing stacks (generated code, plugins) must
-// not grow the table without end: past these, it starts afresh. Keys do not
-// depend on the table, so nothing downstream notices.
+// What a table may hold to be used again, and the names that it remembers: past
+// that it starts afresh.
 const (
-	keptFrames = 1 << 17
-	keptStacks = 1 << 16
-	keptCalls  = 1 << 21
+	keptCalls     = 1 << 19
+	keptFrames    = 1 << 15
+	keptSites     = 1 << 14
+	keptNameBytes = 2 << 20
 )
 
-// table interns frames and stacks across the profiles of one target.
+// table holds the frames, stacks and sites of one profile, in memory that the
+// next one uses again. Names live longer: each is held one time, however many
+// frames and profiles have it.
 type table struct {
-	frames  []memwatch.Frame
-	byFrame map[uint64]uint32 // by a line's hash
-	names   map[string]string // each once, be it a function or a file
-	stacks  []stack
-	byKey   map[uint64]uint32
-	calls   int    // of all stacks
-	round   uint32 // which profile this is
+	frames []memwatch.Frame
+	calls  []uint32 // of all stacks, one after the other
+	sites  []memwatch.Site
+	byKey  map[uint64]uint32
+	names  map[string]string // be it a function or a file
+	bytes  int               // of names
 }
 
-type stack struct {
-	frames []uint32
-	// round is the profile that has the stack, site its place in there.
-	round, site uint32
-}
-
-// begin prepares for one more profile. Earlier Sites keep the tables they have.
+// begin prepares for one more profile.
 func (t *table) begin() {
-	if t.byKey == nil || len(t.frames) > keptFrames || len(t.stacks) > keptStacks || t.calls > keptCalls {
-		*t = table{byFrame: map[uint64]uint32{}, names: map[string]string{}, byKey: map[uint64]uint32{}, round: t.round}
+	t.frames, t.calls, t.sites = t.frames[:0], t.calls[:0], t.sites[:0]
+	if cap(t.calls) > keptCalls || cap(t.frames) > keptFrames || cap(t.sites) > keptSites || t.byKey == nil {
+		t.frames, t.calls, t.sites, t.byKey = nil, nil, nil, map[uint64]uint32{}
 	}
-	t.round++
+	clear(t.byKey)
+	if t.bytes > keptNameBytes || t.names == nil {
+		t.names, t.bytes = map[string]string{}, 0
+	}
 }
 
-// site is the place in out where the present sample's stack is counted.
-func (t *table) site(s *scratch, key uint64, out *memwatch.Sites) (*memwatch.Site, error) {
+// site is where the present sample's stack is counted.
+func (t *table) site(s *scratch, key uint64) (*memwatch.Site, error) {
 	place, known := t.byKey[key]
 	if !known {
+		if err := full(len(t.sites), maxSites, "stacks"); err != nil {
+			return nil, err
+		}
 		s.spell()
-		t.calls += len(s.stack)
-		if err := full(t.calls, keptCalls+maxCalls, "calls in all stacks"); err != nil {
+		if err := full(len(t.calls)+len(s.stack), maxCalls, "calls in all stacks"); err != nil {
 			return nil, err
 		}
-		place = uint32(len(t.stacks))
+		place = uint32(len(t.sites))
 		t.byKey[key] = place
-		t.stacks = append(t.stacks, stack{frames: t.intern(s)})
+		t.sites = append(t.sites, memwatch.Site{Key: key, Stack: t.intern(s)})
 	}
-	st := &t.stacks[place]
-	if st.round != t.round {
-		if err := full(len(out.Sites), maxSites, "stacks"); err != nil {
-			return nil, err
-		}
-		st.round, st.site = t.round, uint32(len(out.Sites))
-		if out.Sites == nil {
-			out.Sites = make([]memwatch.Site, 0, min(len(t.stacks)+64, maxSites))
-		}
-		out.Sites = append(out.Sites, memwatch.Site{Key: key, Stack: st.frames})
-	}
-	return &out.Sites[st.site], nil
+	return &t.sites[place], nil
 }
 
 // intern turns the spelt stack's lines into frames.
 func (t *table) intern(s *scratch) []uint32 {
-	frames := make([]uint32, len(s.stack))
-	for i, at := range s.stack {
+	from := len(t.calls)
+	for _, at := range s.stack {
 		l := &s.lines[at]
-		id, ok := t.byFrame[l.hash]
-		if !ok {
-			name, file := s.source(l)
-			id = uint32(len(t.frames))
-			t.frames = append(t.frames, memwatch.Frame{Function: t.once(name), File: t.once(file), Line: int(l.number)})
-			t.byFrame[l.hash] = id
+		if l.frame == 0 {
+			name, file := t.source(s, l)
+			t.frames = append(t.frames, memwatch.Frame{Function: name, File: file, Line: int(l.number)})
+			l.frame = uint32(len(t.frames))
 		}
-		frames[i] = id
+		t.calls = append(t.calls, l.frame-1)
 	}
-	return frames
+	return t.calls[from:len(t.calls):len(t.calls)]
 }
 
-// once is a text that lives as long as the table, held one time however many
-// frames have it.
+// once is a text that lives as long as anybody has it.
 func (t *table) once(text []byte) string {
 	known, ok := t.names[string(text)]
 	if !ok {
 		known = string(text)
 		t.names[known] = known
+		t.bytes += len(known)
 	}
 	return known
 }
 
 // source is a line's function and file.
-func (s *scratch) source(l *line) (name, file []byte) {
+func (t *table) source(s *scratch, l *line) (name, file string) {
 	if l.name != 0 {
-		return s.text(l.name), s.text(l.file)
+		return t.once(s.text(l.name)), t.once(s.text(l.file))
 	}
-	if place, ok := s.functionIDs.get(l.function); ok {
-		name, file = s.text(s.functions[place].name), s.text(s.functions[place].file)
+	place, ok := s.functionIDs.get(l.function)
+	if !ok {
+		return "", ""
 	}
-	return name, file
+	f := &s.functions[place]
+	if !f.spelt {
+		f.spelt, f.text, f.path = true, t.once(s.text(f.name)), t.once(s.text(f.file))
+	}
+	return f.text, f.path
 }
