@@ -127,6 +127,9 @@ func (s *siteTable) put(v *survey, place int) {
 			return
 		}
 		i = len(s.sites)
+		if i == cap(s.sites) { // a table lasts for long: little more than it needs
+			s.sites = append(make([]site, 0, i+i/16+16), s.sites...)
+		}
 		s.sites = append(s.sites, site{key: in.Key, first: uint8(s.n - 1), live: live, born: born})
 		v.where = append(v.where, 0)
 	}

@@ -69,7 +69,7 @@ func (b Build) with(key, value string) Build {
 	if b == nil {
 		b = Build{}
 	}
-	b[key] = value
+	b[key] = strings.Clone(value) // it may be a piece of a large text
 	return b
 }
 

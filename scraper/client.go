@@ -63,7 +63,8 @@ func newClient(cfg Config) (*client, error) {
 		MaxIdleConnsPerHost:    1,
 		IdleConnTimeout:        2 * time.Minute,
 		MaxResponseHeaderBytes: maxHeaderBytes,
-		DisableCompression:     true, // compressing would be the target's work
+		WriteBufferSize:        1 << 10, // requests are short, and each target has one
+		DisableCompression:     true,    // compressing would be the target's work
 		DialContext:            (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
 	}
 	if base.Scheme == "unix" {

@@ -22,8 +22,25 @@ type Profile struct {
 	decoder *pprof.Decoder // whose memory the sites lie in
 }
 
-// decoders are shared between targets, as their buffers are.
-var decoders = sync.Pool{New: func() any { return new(pprof.Decoder) }}
+// decoders are shared between targets, as their buffers are. Two are kept: a
+// profile is decoded while the sites of the one before are still looked at.
+var decoders = make(chan *pprof.Decoder, 2)
+
+func borrow() *pprof.Decoder {
+	select {
+	case d := <-decoders:
+		return d
+	default:
+		return new(pprof.Decoder)
+	}
+}
+
+func giveBack(d *pprof.Decoder) {
+	select {
+	case decoders <- d:
+	default:
+	}
+}
 
 // Release gives the memory of the frames and stacks to the next profile that is
 // read: they are there no more. A profile that is not released costs that much
@@ -33,7 +50,7 @@ func (p *Profile) Release() {
 		return
 	}
 	p.Sites.Frames, p.Sites.Sites = nil, nil
-	decoders.Put(p.decoder)
+	giveBack(p.decoder)
 	p.decoder = nil
 }
 
@@ -98,10 +115,10 @@ func decode(body []byte, kind memwatch.ProfileKind, at time.Time) (*Profile, err
 	if err != nil {
 		return nil, fmt.Errorf("decode %s profile: %w", kind, err)
 	}
-	d := decoders.Get().(*pprof.Decoder) //nolint:forcetypeassert // nothing else is in there
+	d := borrow()
 	sites, err := d.Decode(raw, kind, at)
 	if err != nil {
-		decoders.Put(d)
+		giveBack(d)
 		return nil, err
 	}
 	return &Profile{Raw: bytes.Clone(raw), Sites: sites, decoder: d}, nil

@@ -19,11 +19,11 @@ func TestTheCollectorIsFittedToTheContainer(t *testing.T) {
 		soft    int64
 		percent int
 	}{
-		{name: "none", err: errors.New("no cgroup"), soft: math.MaxInt64, percent: 100},
-		{name: "without bound", limit: math.MaxUint64, soft: math.MaxInt64, percent: 100},
-		{name: "tiny", limit: 20 * mib, soft: math.MaxInt64, percent: 50},
-		{name: "small", limit: 64 * mib, soft: 64 * mib * 9 / 10, percent: 50},
-		{name: "large", limit: 512 * mib, soft: 512 * mib * 9 / 10, percent: 100},
+		{name: "none", err: errors.New("no cgroup"), soft: math.MaxInt64, percent: 40},
+		{name: "without bound", limit: math.MaxUint64, soft: math.MaxInt64, percent: 40},
+		{name: "tiny", limit: 20 * mib, soft: math.MaxInt64, percent: 40},
+		{name: "small", limit: 64 * mib, soft: 64 * mib * 9 / 10, percent: 40},
+		{name: "large", limit: 512 * mib, soft: 512 * mib * 9 / 10, percent: 40},
 		{name: "set by hand", limit: 64 * mib, env: map[string]string{"GOMEMLIMIT": "50MiB", "GOGC": "80"}, soft: math.MaxInt64, percent: 100},
 	} {
 		t.Run(c.name, func(t *testing.T) {
