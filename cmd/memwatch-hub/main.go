@@ -72,7 +72,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServe(stderr), newDemo(stdout, stderr), newNotify(stdout), newBackup(stdout), newMigrate(stdout), newCopy(stdout), newInject(stderr),
-		newUser(os.Stdin, stdout), newToken(stdout), newMCP(os.Stdin, stdout), newVersion(stdout))
+		newUser(os.Stdin, stdout), newToken(stdout), newMCP(os.Stdin, stdout), newConfig(stdout), newVersion(stdout))
 	return root
 }
 

@@ -94,10 +94,12 @@ func TestBadConfigurationsAreRefusedInWords(t *testing.T) {
 		"no-link.yaml":        `notify.link: missing: ":4000" (listen) is no address that people can reach: want one such as https://`,
 		"missing.yaml":        "read configuration: open testdata/missing.yaml",
 	} {
-		var stdout, stderr bytes.Buffer
-		status := run(t.Context(), []string{"serve", "--config", filepath.Join("testdata", file)}, &stdout, &stderr)
-		if status != exitUsage || !strings.Contains(stderr.String(), want) {
-			t.Errorf("%s: exit %d, %q; want 2 and %q", file, status, stderr.String(), want)
+		file = filepath.Join("testdata", file)
+		for _, args := range [][]string{{"serve", "--config", file}, {"config", "check", file}} {
+			var stdout, stderr bytes.Buffer
+			if status := run(t.Context(), args, &stdout, &stderr); status != exitUsage || !strings.Contains(stderr.String(), want) {
+				t.Errorf("%v: exit %d, %q; want 2 and %q", args, status, stderr.String(), want)
+			}
 		}
 	}
 }

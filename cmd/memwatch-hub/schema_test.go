@@ -24,6 +24,7 @@ func TestTheSchemasAreFresh(t *testing.T) {
 		"hub-tokens.schema.json": schematest.Of[[]tokenOutput](t, "memwatch-hub token list --output json"),
 		"hub-token.schema.json":  schematest.Of[createdToken](t, "memwatch-hub token create --output json"),
 		"hub-notify.schema.json": schematest.Of[[]hub.ChannelTest](t, "memwatch-hub notify test --output json"),
+		"hub-check.schema.json":  schematest.Of[checkOutput](t, "memwatch-hub config check --output json"),
 		"version.schema.json":    schematest.Of[version.Info](t, "memwatchd version --output json, memwatch-hub version --output json"),
 		"hub-config.schema.json": configSchema(t),
 	} {
@@ -50,6 +51,13 @@ func TestWhatIsWrittenFitsItsSchema(t *testing.T) {
 			t.Fatalf("%v: status %d: %s", c.args, status, errOut.String())
 		}
 		schematest.Fits(t, c.file, []byte(out.String()))
+	}
+	for file, want := range map[string]int{"../../hub.example.yaml": exitOK, "testdata/bad-value.yaml": exitUsage} {
+		var out, errOut strings.Builder
+		if status := run(t.Context(), []string{"config", "check", file, "--output", "json"}, &out, &errOut); status != want {
+			t.Errorf("%s: status %d, want %d: %s", file, status, want, errOut.String())
+		}
+		schematest.Fits(t, "hub-check.schema.json", []byte(out.String()))
 	}
 	var out, errOut strings.Builder
 	if status := run(t.Context(), []string{"version", "--output", "xml"}, &out, &errOut); status != exitUsage || !strings.Contains(errOut.String(), "want text or json") {

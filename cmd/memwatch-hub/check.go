@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zupee/memwatch/internal/output"
+)
+
+// checkOutput is what config check --output json answers.
+type checkOutput struct {
+	// File is the configuration's.
+	File string `json:"file"`
+	Good bool   `json:"good"`
+	// Problem names the key, what was found and what is allowed; absent when all is good.
+	Problem string `json:"problem,omitempty"`
+}
+
+func newConfig(stdout io.Writer) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "config", Short: "Check the hub's configuration",
+		Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var out output.Format
+	check := &cobra.Command{
+		Use: "check FILE", Short: "Say what is wrong with a configuration; exit status 2 if anything is", Args: oneArg,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cfg, err := load(args[0])
+			if err == nil {
+				err = cfg.Validate()
+			}
+			said := checkOutput{File: args[0], Good: err == nil}
+			if err != nil {
+				said.Problem = err.Error()
+			}
+			failed := out.Write(stdout, said, func(w io.Writer) error {
+				if err != nil {
+					return nil // the status line says it
+				}
+				_, err := fmt.Fprintf(w, "%s: good\n", args[0])
+				return err
+			})
+			if err != nil {
+				return usageError{err}
+			}
+			return failed
+		},
+	}
+	out.Flag(check)
+	cmd.AddCommand(check)
+	return cmd
+}
