@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -31,15 +30,13 @@ func newConfig(stdout io.Writer) *cobra.Command {
 			if err == nil {
 				err = cfg.Validate()
 			}
-			said := checkOutput{File: args[0], Good: err == nil}
+			said, words := checkOutput{File: args[0], Good: true}, args[0]+": good\n"
 			if err != nil {
-				said.Problem = err.Error()
+				said.Good, said.Problem = false, err.Error()
+				words = "" // standard error says it
 			}
 			failed := out.Write(stdout, said, func(w io.Writer) error {
-				if err != nil {
-					return nil // the status line says it
-				}
-				_, err := fmt.Fprintf(w, "%s: good\n", args[0])
+				_, err := io.WriteString(w, words)
 				return err
 			})
 			if err != nil {
