@@ -14,6 +14,8 @@ import (
 var benchmarks = []struct{ pkg, run, time string }{
 	{"./detector", ".", "1s"},
 	{"./scraper/pprof", ".", "1s"},
+	{"./hub/store", "Append", "60x"},
+	{"./hub/store", "Readings", "50x"},
 	{"./hub/store/sqlite", "Append", "600x"},
 	{"./hub/store/sqlite", "Readings", "100x"},
 	{"./hub/store/chunk", ".", "1s"},

@@ -98,7 +98,7 @@ func TestAStoreAddressIsChecked(t *testing.T) {
 		`store: "mysql" is not allowed: want postgres://user@host/database, or nothing for SQLite in the data folder`: {Store: "mysql://root:secret@db"},
 		"storeFile: open /none: no such file or directory":                                                            {StoreFile: "/none"},
 		"storeFile: " + empty + " is empty: want the database's address":                                              {StoreFile: empty},
-		"store: store: cannot parse":                                                                                  {Store: "postgres://me:secret@h:port/x"},
+		"store: store: cannot parse": {Store: "postgres://me:secret@h:port/x"},
 	} {
 		if _, err := cfg.StoreAddress(); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v, want %q", err, want)

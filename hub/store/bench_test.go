@@ -17,26 +17,65 @@ import (
 	"github.com/zupee/memwatch/internal/pgtest"
 )
 
+// place is where a benchmark stores: through several hubs, where a store is shared.
+type place struct {
+	hubs   []store.Store
+	server func() time.Duration // the CPU that the database's server has used
+}
+
 // places are the stores that are compared. Both wait for the disk at each commit.
 var places = []struct {
 	name string
-	open func(b *testing.B) (s store.Store, server func() time.Duration)
+	open func(b *testing.B) place
 }{
-	{"sqlite", func(b *testing.B) (store.Store, func() time.Duration) {
+	{"sqlite", func(b *testing.B) place {
 		s, err := sqlite.Open(b.Context(), sqlite.Config{Path: filepath.Join(b.TempDir(), "hub.db")})
 		if err != nil {
 			b.Fatal(err)
 		}
-		return s, func() time.Duration { return 0 }
+		return place{[]store.Store{s}, func() time.Duration { return 0 }}
 	}},
-	{"postgres", func(b *testing.B) (store.Store, func() time.Duration) {
-		server := pgtest.Start(b, "fsync=on", "shared_buffers=512MB", "max_wal_size=4GB")
-		s, err := postgres.Open(b.Context(), postgres.Config{URL: server.Database(b)})
+	{"postgres", func(b *testing.B) place { return openPostgres(b, 1) }},
+	{"postgres/hubs=3", func(b *testing.B) place { return openPostgres(b, 3) }},
+}
+
+func openPostgres(b *testing.B, hubs int) place {
+	b.Helper()
+	server := pgtest.Start(b, "fsync=on", "shared_buffers=512MB", "max_wal_size=4GB")
+	p := place{server: server.CPU}
+	url := server.Database(b)
+	for range hubs {
+		s, err := postgres.Open(b.Context(), postgres.Config{URL: url})
 		if err != nil {
 			b.Fatal(err)
 		}
-		return s, server.CPU
-	}},
+		p.hubs = append(p.hubs, s)
+	}
+	return p
+}
+
+func (p place) close(b *testing.B) {
+	b.Helper()
+	for _, s := range p.hubs {
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// stats adds up what the hubs did; the database is the same for all.
+func (p place) stats(b *testing.B) (sum store.Stats) {
+	b.Helper()
+	for _, s := range p.hubs {
+		st, err := s.Stats(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		st.Stored += sum.Stored
+		st.Commits += sum.Commits
+		sum = st
+	}
+	return sum
 }
 
 // own is the CPU that this process has used.
@@ -54,53 +93,46 @@ func own() time.Duration {
 //	go test -run - -bench Append -benchtime 60x ./hub/store
 func BenchmarkAppend(b *testing.B) {
 	const instances, each = 4000, 10
-	for _, place := range places {
-		b.Run(place.name, func(b *testing.B) {
-			s, server := place.open(b)
+	for _, at := range places {
+		b.Run(at.name, func(b *testing.B) {
+			p := at.open(b)
 			f := storetest.NewFleet(instances)
-			appendTick(b, s, f.Tick(nil), each) // makes the instances known
+			p.append(b, f.Tick(nil), each) // makes the instances known
 			ticks := make([][]store.Reading, b.N)
 			for i := range ticks {
 				ticks[i] = f.Tick(nil)
 			}
-			before, err := s.Stats(b.Context())
-			if err != nil {
-				b.Fatal(err)
-			}
+			before := p.stats(b)
 			b.ReportAllocs()
 			b.ResetTimer()
-			ownBefore, serverBefore := own(), server()
+			ownBefore, serverBefore := own(), p.server()
 			for _, tick := range ticks {
-				appendTick(b, s, tick, each)
+				p.append(b, tick, each)
 			}
 			b.StopTimer()
 			readings := float64(b.N) * instances
 			b.ReportMetric(float64((own()-ownBefore).Nanoseconds())/readings, "ns-CPU-hub/reading")
-			b.ReportMetric(float64((server()-serverBefore).Nanoseconds())/readings, "ns-CPU-server/reading")
+			b.ReportMetric(float64((p.server()-serverBefore).Nanoseconds())/readings, "ns-CPU-server/reading")
 			b.ReportMetric(readings/b.Elapsed().Seconds(), "readings/s")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/readings, "ns/reading")
-			after, err := s.Stats(b.Context())
-			if err != nil {
-				b.Fatal(err)
-			}
+			after := p.stats(b)
 			if after.Stored-before.Stored != int64(readings) {
 				b.Fatalf("%d stored of %.0f", after.Stored-before.Stored, readings)
 			}
 			b.ReportMetric(float64(after.DatabaseBytes-before.DatabaseBytes)/readings, "B-disk/reading")
 			b.ReportMetric(readings/float64(after.Commits-before.Commits), "readings/commit")
-			if err := s.Close(); err != nil {
-				b.Fatal(err)
-			}
+			p.close(b)
 		})
 	}
 }
 
-// appendTick has 64 callers store a tick, some readings at a time.
-func appendTick(b *testing.B, s store.Store, tick []store.Reading, each int) {
+// append has 64 callers store a tick, some readings at a time, through all hubs.
+func (p place) append(b *testing.B, tick []store.Reading, each int) {
 	b.Helper()
 	var wg sync.WaitGroup
 	parts := make(chan []store.Reading)
-	for range 64 {
+	for i := range 64 {
+		s := p.hubs[i%len(p.hubs)]
 		wg.Go(func() {
 			for part := range parts {
 				if _, err := s.Append(context.Background(), part); err != nil {
@@ -124,15 +156,16 @@ func appendTick(b *testing.B, s store.Store, tick []store.Reading, each int) {
 //	go test -run - -bench Readings ./hub/store
 func BenchmarkReadings(b *testing.B) {
 	const day = 8640
-	for _, place := range places {
-		b.Run(place.name, func(b *testing.B) {
-			s, _ := place.open(b)
+	for _, at := range places[:2] {
+		b.Run(at.name, func(b *testing.B) {
+			p := at.open(b)
+			s := p.hubs[0]
 			f := storetest.NewFleet(20)
 			var all []store.Reading
 			for range day {
 				all = f.Tick(all)
 			}
-			appendTick(b, s, all, 5000)
+			p.append(b, all, 5000)
 			read := func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
@@ -147,9 +180,7 @@ func BenchmarkReadings(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.Run("sealed", read)
-			if err := s.Close(); err != nil {
-				b.Fatal(err)
-			}
+			p.close(b)
 		})
 	}
 }

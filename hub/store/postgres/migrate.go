@@ -40,7 +40,8 @@ func Migrate(ctx context.Context, url string) (m Migrated, err error) {
 	if err != nil {
 		return m, err
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	// Tried each second, for five minutes.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return m, err
 	}
