@@ -94,14 +94,17 @@ func TestAStoreAddressIsChecked(t *testing.T) {
 	if err := os.WriteFile(empty, []byte(" \n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for want, cfg := range map[string]Config{
-		`store: "mysql" is not allowed: want postgres://user@host/database, or nothing for SQLite in the data folder`: {Store: "mysql://root:secret@db"},
-		"storeFile: open /none: no such file or directory":                                                            {StoreFile: "/none"},
-		"storeFile: " + empty + " is empty: want the database's address":                                              {StoreFile: empty},
-		"store: store: cannot parse": {Store: "postgres://me:secret@h:port/x"},
+	for _, tc := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{Store: "mysql://root:secret@db"}, `store: "mysql" is not allowed: want postgres://user@host/database, or nothing for SQLite in the data folder`},
+		{Config{StoreFile: "/none"}, "storeFile: open /none: no such file or directory"},
+		{Config{StoreFile: empty}, "storeFile: " + empty + " is empty: want the database's address"},
+		{Config{Store: "postgres://me:secret@h:port/x"}, "store: store: cannot parse"},
 	} {
-		if _, err := cfg.StoreAddress(); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%v, want %q", err, want)
+		if _, err := tc.cfg.StoreAddress(); err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v, want %q", err, tc.want)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "file")

@@ -43,8 +43,7 @@ func (s *Store) seal(ctx context.Context, now time.Time) error {
 				return err
 			}
 		}
-		const next = `SELECT id FROM instances i WHERE id > $1 AND EXISTS (SELECT 1 FROM readings WHERE instance = i.id AND at < $2)
-			ORDER BY id LIMIT $3`
+		const next = "SELECT DISTINCT instance FROM readings WHERE instance > $1 AND at < $2 ORDER BY instance LIMIT $3"
 		if err := s.each(ctx, next, horizon, func(ctx context.Context, tx pgx.Tx, instance int64) error {
 			return s.sealInstance(ctx, tx, instance, horizon)
 		}); err != nil {
