@@ -19,7 +19,7 @@ type Config struct {
 
 // DefaultConfig is what the detector was evaluated with.
 func DefaultConfig() Config {
-	return Config{LeakThresholdBytes: 50 << 20, Significance: 3.5, HorizonFactor: 3.6}
+	return Config{LeakThresholdBytes: 50 << 20, Significance: 3.5, HorizonFactor: 3.7}
 }
 
 // Validate names the first field that cannot work.

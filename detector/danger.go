@@ -42,6 +42,9 @@ func (d *Detector) danger(ev *evidence) danger {
 	x.factor = d.costOfGrowth(ev)
 	room := math.Max(0, x.limit-x.used)
 	pace, ending, straight := d.sites(ev)
+	if ev.kind == memwatch.KindHeap && d.beyondLoad(ev) < loadShare {
+		pace *= unconfirmedShare // a site that follows the load: a pool at its high-water mark
+	}
 	x.sure = secondsTo(math.Max(0, room-ending*x.factor), pace*x.factor)
 	// A curve that flattens is followed to its end, not prolonged as a line.
 	if tr := &ev.tr; tr.bend >= bendMargin && (tr.ceiling-tr.last)*x.factor < room && !straight {

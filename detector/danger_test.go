@@ -89,7 +89,7 @@ func TestAByteOfLiveHeapCostsWhatTheGCMakesOfIt(t *testing.T) {
 // fast, seen for so long, from 100 MB on.
 func growing(perSecond, seconds float64) *evidence {
 	return &evidence{
-		kind: memwatch.KindOffHeap, beyondLoad: true, watched: true, fresh: true, ample: true,
+		kind: memwatch.KindOffHeap, beyondLoad: true, watched: true, fresh: true, ample: true, goesOn: true,
 		tr: trend{
 			n: 48, span: seconds, slope: perSecond, low: perSecond / 2, high: 2 * perSecond,
 			first: 100e6, last: 100e6 + perSecond*seconds, growth: perSecond * seconds, bend: -10,
@@ -106,7 +106,7 @@ func TestSeverityIsHowSoonItHurts(t *testing.T) {
 	}{
 		"far beyond what may be extrapolated": {4000 * mb, 200 * mb, growing(mb/hour, 10*hour), memwatch.SeverityInfo},
 		"the limit within the horizon":        {1000 * mb, 600 * mb, growing(5*mb/hour, 23*hour), memwatch.SeverityWarning},
-		"just beyond the horizon":             {1000 * mb, 600 * mb, growing(5*mb/hour, 22*hour), memwatch.SeverityInfo},
+		"just beyond the horizon":             {1000 * mb, 600 * mb, growing(5*mb/hour, 21*hour), memwatch.SeverityInfo},
 		"within the hour":                     {1000 * mb, 990 * mb, growing(20*mb/hour, 10*hour), memwatch.SeverityCritical},
 		"a quarter of the limit taken":        {4000 * mb, 1200 * mb, growing(10*mb/hour, 105*hour), memwatch.SeverityWarning},
 		"half of the room gone":               {1000 * mb, 600 * mb, growing(50*mb/hour, 10*hour), memwatch.SeverityCritical},
@@ -151,23 +151,23 @@ func TestTheHorizonGoesByWhatWasSeen(t *testing.T) {
 	ev := growing(1, 600)
 	ev.name = "memory outside the Go heap"
 	d.clock.at = 2 * youngSeconds
-	if got := d.horizon(ev); got != 3.6*600 {
+	if got := d.horizon(ev); got != 3.7*600 {
 		t.Errorf("horizon %v s, want three and a half times the 600 seen", got)
 	}
 	d.previous = past{watched: 1000, name: ev.name, level: ev.tr.last / 2}
-	if got := d.horizon(ev); got != 3.6*1200 {
+	if got := d.horizon(ev); got != 3.7*1200 {
 		t.Errorf("%v s, want the previous life's counted in, for as much as this one's", got)
 	}
 	d.previous.level = ev.tr.last // it came to the same: so it begins, and no more is known
-	if got := d.horizon(ev); got != 3.6*600 {
+	if got := d.horizon(ev); got != 3.7*600 {
 		t.Errorf("%v s, want another life's growth left out", got)
 	}
 	d.previous.name, d.previous.level = "live heap", ev.tr.last/2
-	if got := d.horizon(ev); got != 3.6*600 {
+	if got := d.horizon(ev); got != 3.7*600 {
 		t.Errorf("%v s, want the growth of something else left out", got)
 	}
 	d.clock.at = youngSeconds / 2
-	if got := d.horizon(ev); got != 3.6*300 {
+	if got := d.horizon(ev); got != 3.7*300 {
 		t.Errorf("in a young process %v s, want half", got)
 	}
 	cfg.HorizonFactor = 10

@@ -1,6 +1,8 @@
 package detector
 
 import (
+	"slices"
+
 	"github.com/zupee/memwatch"
 )
 
@@ -16,9 +18,14 @@ type evidence struct {
 	watched    bool // seen for long enough, or large enough
 	fresh      bool // above what the previous life held
 	ample      bool // not lost in the size of the whole
+	goesOn     bool // lately, too
+	// lately is the pace of the newest stretch as a share of the whole's, at most.
+	lately float64
 }
 
-func (e *evidence) strong() bool { return e.beyondLoad && e.watched && e.fresh && e.ample }
+func (e *evidence) strong() bool {
+	return e.beyondLoad && e.watched && e.fresh && e.ample && e.goesOn
+}
 
 // A growth must have been watched for settleSeconds and settleBlocks before it
 // is called a leak: programs warm up for minutes, whatever the interval is. One
@@ -43,6 +50,11 @@ const (
 	lifeShare = 0.1
 	// loadReach is how many times longer a time load is looked at over.
 	loadReach = 10
+	// latelyShare of its pace a growth must still have in the newest latelyPart of
+	// its time. A cache that was filling steadily is full long before a plateau
+	// explains the whole better than a line does.
+	latelyShare = 0.5
+	latelyPart  = 1.0 / 12
 	// nearly the level at which the previous life ended makes the growth of two
 	// lives one.
 	nearly = 0.9
@@ -67,11 +79,13 @@ func (d *Detector) gather() (evidence, bool) {
 	}
 	ev.ample = sites || ev.tr.growth >= ampleShare*ev.tr.first
 	ev.fresh = d.fresh(&ev)
+	ev.lately = d.lately(&ev)
+	ev.goesOn = ev.lately >= latelyShare
 	watched, blocks := d.watched(&ev)
 	ev.watched = watched >= max(settleSeconds, lifeShare*d.clock.t) && (blocks >= settleBlocks || sites) ||
 		ev.tr.growth >= float64(d.cfg.LeakThresholdBytes) && ev.tr.growth >= ev.tr.first && ev.tr.span >= fastReadings*d.interval
 	if ev.kind == memwatch.KindGoroutine && d.proof.settles() {
-		ev.watched, ev.beyondLoad, ev.ample = true, true, true
+		ev.watched, ev.beyondLoad, ev.ample, ev.goesOn = true, true, true, true
 	}
 	return ev, true
 }
@@ -94,6 +108,36 @@ func (d *Detector) beyondLoad(ev *evidence) float64 {
 		}
 	}
 	return share
+}
+
+// lately is how fast a growth still is at most, by the series' newest stretch of
+// latelyPart of its time: the upper end of Sen's interval there, as a share of
+// the slope over all of it. 1 when no stretch is fine enough to tell.
+func (d *Detector) lately(ev *evidence) float64 {
+	s := d.seriesOf(ev)
+	unit := 1.0
+	if s == &d.series[goroutines] {
+		unit = ev.tr.slope / s.found.slope // the evidence is in bytes
+	}
+	var buf [levelBlocks]block
+	for l := range levels {
+		for _, n := range slices.Backward(windows[:]) {
+			w := s.pyramid.window(l, n, &buf)
+			if len(w) < n {
+				break
+			}
+			switch span := w[n-1].t - w[0].t; {
+			case span < latelyPart*ev.tr.span:
+				continue
+			case span > ev.tr.span/2:
+				return 1
+			}
+			var tr trend
+			tr, d.scratch = measure(w, d.scratch)
+			return unit * tr.high / ev.tr.slope
+		}
+	}
+	return 1
 }
 
 // seriesOf is the series that evidence speaks of; for what sites hold, the live heap.

@@ -24,6 +24,8 @@ func (d *Detector) gates(ev *evidence, x *danger) []memwatch.Gate {
 			"log-likelihood by which \"jumped once\" explains the readings better than \"goes on\""),
 		gate("ending", tr.ending, ">= %.3g", endingShare, tr.ending >= endingShare,
 			"the last third made %.0f %% of the growth; an even pace makes 33 %%", 100*tr.ending),
+		gate("lately", ev.lately, ">= %.3g", latelyShare, ev.goesOn,
+			"the newest stretch still rises at %.0f %% of its pace at most", 100*math.Max(0, ev.lately)),
 		gate("load", d.beyondLoad(ev), ">= %.3g", loadShare, ev.beyondLoad,
 			"%.0f %% of the growth is not explained by more allocations per second", 100*math.Max(0, d.beyondLoad(ev))),
 		gate("watched", watched, ">= %.6g", math.Max(settleSeconds, lifeShare*d.clock.t), ev.watched,
@@ -116,7 +118,7 @@ func (d *Detector) idle() (evidence, bool) {
 			// Growth in units of its floor, where it is significant at all.
 			if near := tr.z / d.cfg.Significance * math.Min(1, math.Max(0, tr.growth)/math.Max(s.floor, s.share*tr.first)); near > most {
 				most = near
-				best = evidence{kind: s.kind, name: s.name, tr: tr, fresh: true, beyondLoad: tr.beyondLoad >= loadShare}
+				best = evidence{kind: s.kind, name: s.name, tr: tr, fresh: true, goesOn: true, lately: 1, beyondLoad: tr.beyondLoad >= loadShare}
 			}
 			break
 		}

@@ -190,7 +190,7 @@ func TestAGrowthUnderTheSameRampOfLoadIsStillALeak(t *testing.T) {
 
 func TestALeakThatEndsIsHealthyAgain(t *testing.T) {
 	p := newProcess(DefaultConfig())
-	p.live = func(i int) float64 { return float64(min(i, 300)) * mib }
+	p.live = until(300, line(mib))
 	p.run(300)
 	if p.d.State() != memwatch.Leaking {
 		t.Fatalf("%s: want leaking while it grows", p.d.Verdict().Summary)
@@ -340,4 +340,47 @@ func TestNoGCNoNews(t *testing.T) {
 	if p.d.clock.closed != 1+399/patience {
 		t.Errorf("%d blocks closed, want one in %d readings: other series go on", p.d.clock.closed, patience)
 	}
+}
+
+// until is a growth that ends at a reading.
+func until(end int, grows func(int) float64) func(int) float64 {
+	return func(i int) float64 { return grows(min(i, end)) }
+}
+
+func TestACacheThatIsFullIsSoonNoLeakAnyMore(t *testing.T) {
+	const full = 1000
+	p := newProcess(DefaultConfig())
+	p.live = until(full, line(mib))
+	p.run(full)
+	if p.d.State() != memwatch.Leaking {
+		t.Fatalf("%s while it fills steadily: want leaking", p.d.State())
+	}
+	readings := 0
+	for ; p.d.State() == memwatch.Leaking && readings < full; readings++ {
+		p.run(1)
+	}
+	if want := full / 6; readings > want {
+		t.Errorf("leaking for %d readings after the end of a growth of %d: want %d at most", readings, full, want)
+	}
+}
+
+func TestOneKindOfLeakDoesNotTakeOverFromAnother(t *testing.T) {
+	const full = 600
+	p := newProcess(DefaultConfig())
+	p.live = until(full, line(4*mib))
+	p.fragments = line(mib / 2)
+	p.run(full)
+	if v := p.d.Verdict(); v.State != memwatch.Leaking || v.Kind != memwatch.KindHeap {
+		t.Fatalf("%s of kind %s: want a leak of the heap", v.State, v.Kind)
+	}
+	for range full {
+		p.run(1)
+		switch v := p.d.Verdict(); {
+		case v.State != memwatch.Leaking:
+			return // the new kind has to earn it
+		case v.Kind != memwatch.KindHeap:
+			t.Fatalf("the leak of the heap became one of kind %s: want it to end first", v.Kind)
+		}
+	}
+	t.Errorf("still %s after as long again: want the leak of the heap to end", p.d.State())
 }

@@ -67,8 +67,11 @@ func (d *Detector) judge() {
 	if since := d.clock.t - ev.tr.span; st.hits == 1 || since < st.since {
 		st.since = since
 	}
-	st.ev = ev
-	if ev.strong() {
+	other := st.state == memwatch.Leaking && ev.kind != st.ev.kind
+	if !other || st.weak+1 >= leakingMisses {
+		st.ev = ev
+	}
+	if ev.strong() && !other {
 		if st.strong == 0 {
 			st.strongSince = d.clock.t
 		}
