@@ -268,7 +268,11 @@ func (c *client) authorize(req *http.Request) error {
 // isHTML tells a web page from data: many servers answer every path with one.
 // The list of profiles of net/http/pprof is a page too, and meant to be one.
 func isHTML(body []byte) bool {
-	head := bytes.ToLower(bytes.TrimSpace(body[:min(len(body), 512)]))
+	head := bytes.TrimSpace(body[:min(len(body), 512)])
+	if len(head) == 0 || head[0] != '<' {
+		return false
+	}
+	head = bytes.ToLower(head)
 	return (bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html"))) &&
 		!bytes.Contains(head, []byte("<title>/debug/pprof/</title>"))
 }
