@@ -160,25 +160,24 @@ func (s *scratch) key() (key uint64) {
 	return max(key, 1)
 }
 
-// spell writes the lines of the present sample's stack into s.stack, leaf
-// first, and returns its key.
+// spell is the key line by line, for stacks of which not every line counts.
 func (s *scratch) spell() (key uint64) {
-	s.stack = s.stack[:0]
+	n := 0
 	for _, place := range s.ids {
 		loc, p := &s.locations[place], &s.parts[place]
 		if p.profilers {
 			return 0
 		}
-		for i := loc.from; i < loc.to && len(s.stack) < maxDepth; i++ {
+		for i := loc.from; i < loc.to && n < maxDepth; i++ {
 			l := &s.lines[i]
-			if l.whose == nobodys || l.whose == allocators && len(s.stack) == 0 {
+			if l.whose == nobodys || l.whose == allocators && n == 0 {
 				continue
 			}
-			s.stack = append(s.stack, i)
+			n++
 			key = key*keyFactor + l.hash
 		}
 	}
-	if len(s.stack) == 0 {
+	if n == 0 {
 		return 0
 	}
 	return max(key, 1)

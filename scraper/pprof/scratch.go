@@ -58,7 +58,6 @@ type scratch struct {
 
 	// of one sample
 	ids, values []uint64
-	stack       []uint32 // of lines, leaf first
 }
 
 type (
@@ -71,6 +70,7 @@ type (
 	part struct {
 		hash, factor          uint64
 		calls                 uint32 // lines that count
+		frame                 uint32 // of the first of them in the table, from 1 on; 0 for none yet
 		profilers, allocators bool   // are among them
 	}
 	line struct {
@@ -79,7 +79,6 @@ type (
 		hash     uint64 // of function and number
 		// name and file, as strings, are those of a line that has no function.
 		name, file uint64
-		frame      uint32 // its place in the table, from 1 on; 0 for none yet
 		whose      owner
 	}
 	function struct {
@@ -114,7 +113,7 @@ func (s *scratch) release() {
 	s.locationIDs.reset()
 	s.functionIDs.reset()
 	s.mappingIDs.reset()
-	if cap(s.samples)+cap(s.strings)+24*(cap(s.locations)+cap(s.parts))+56*cap(s.lines)+72*cap(s.functions) <= keptBytes {
+	if cap(s.samples)+cap(s.strings)+28*(cap(s.locations)+cap(s.parts))+48*cap(s.lines)+72*cap(s.functions) <= keptBytes {
 		scratches.Put(s)
 	}
 }

@@ -14,9 +14,9 @@ const (
 // What a table may hold to be used again, and the names that it remembers: past
 // that it starts afresh.
 const (
-	keptCalls     = 1 << 19
-	keptFrames    = 1 << 15
-	keptSites     = 1 << 14
+	keptCalls     = 1 << 20
+	keptFrames    = 1 << 16
+	keptSites     = 1 << 15
 	keptNameBytes = 2 << 20
 )
 
@@ -51,8 +51,7 @@ func (t *table) site(s *scratch, key uint64) (*memwatch.Site, error) {
 		if err := full(len(t.sites), maxSites, "stacks"); err != nil {
 			return nil, err
 		}
-		s.spell()
-		if err := full(len(t.calls)+len(s.stack), maxCalls, "calls in all stacks"); err != nil {
+		if err := full(len(t.calls), maxCalls-maxDepth, "calls in all stacks"); err != nil {
 			return nil, err
 		}
 		place = uint32(len(t.sites))
@@ -62,19 +61,52 @@ func (t *table) site(s *scratch, key uint64) (*memwatch.Site, error) {
 	return &t.sites[place], nil
 }
 
-// intern turns the spelt stack's lines into frames.
+// intern turns the lines of the present sample's stack into calls, leaf first.
 func (t *table) intern(s *scratch) []uint32 {
 	from := len(t.calls)
-	for _, at := range s.stack {
-		l := &s.lines[at]
-		if l.frame == 0 {
-			name, file := t.source(s, l)
-			t.frames = append(t.frames, memwatch.Frame{Function: name, File: file, Line: int(l.number)})
-			l.frame = uint32(len(t.frames))
+	for _, place := range s.ids {
+		p := &s.parts[place]
+		if p.frame == 0 {
+			t.spell(s, place)
 		}
-		t.calls = append(t.calls, l.frame-1)
+		first, end := p.frame-1, p.frame-1+p.calls
+		if p.allocators && len(t.calls) == from {
+			first += s.leading(place)
+		}
+		end = min(end, first+uint32(maxDepth-(len(t.calls)-from)))
+		for ; first < end; first++ {
+			t.calls = append(t.calls, first)
+		}
 	}
 	return t.calls[from:len(t.calls):len(t.calls)]
+}
+
+// spell makes frames of a location's lines that count, one after the other.
+func (t *table) spell(s *scratch, place uint64) {
+	loc := &s.locations[place]
+	s.parts[place].frame = uint32(len(t.frames)) + 1
+	for i := loc.from; i < loc.to; i++ {
+		if l := &s.lines[i]; l.whose != nobodys {
+			name, file := t.source(s, l)
+			t.frames = append(t.frames, memwatch.Frame{Function: name, File: file, Line: int(l.number)})
+		}
+	}
+}
+
+// leading is how many of a location's lines that count are the allocator's own,
+// before any other.
+func (s *scratch) leading(place uint64) (n uint32) {
+	loc := &s.locations[place]
+	for i := loc.from; i < loc.to; i++ {
+		switch s.lines[i].whose {
+		case allocators:
+			n++
+		case nobodys:
+		default:
+			return n
+		}
+	}
+	return n
 }
 
 // once is a text that lives as long as anybody has it.
