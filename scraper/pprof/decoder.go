@@ -29,16 +29,21 @@ var (
 // Decoder reduces profiles, of one target or of many, one after the other. It is
 // not safe for concurrent use; the zero value is ready.
 type Decoder struct {
-	table table
+	table   table
+	scratch *scratch
 }
 
 // Decode reads one profile of the given kind, taken at the given time. The
 // stacks and frames of the result are good until the next call: they lie in
 // memory that it uses again. raw is not kept.
 func (d *Decoder) Decode(raw []byte, kind memwatch.ProfileKind, at time.Time) (*memwatch.Sites, error) {
-	s := scratches.Get().(*scratch)
-	defer s.release()
-	sites, err := d.decode(s, raw, kind)
+	if d.scratch == nil {
+		d.scratch = newScratch()
+	}
+	sites, err := d.decode(d.scratch, raw, kind)
+	if !d.scratch.reset() {
+		d.scratch = nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("decode %s profile: %w", kind, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -29,9 +28,7 @@ const (
 	maxDepth = 512
 )
 
-// scratch is what one profile is gathered in. It is used again, by whichever
-// target is read next: a hundred targets need those of the few that are read
-// at one time.
+// scratch is what one profile is gathered in, and the next one again.
 type scratch struct {
 	raw     bytes.Reader
 	gunzip  *gzip.Reader
@@ -97,15 +94,15 @@ type (
 	}
 )
 
-var scratches = sync.Pool{New: func() any {
+func newScratch() *scratch {
 	return &scratch{gunzip: new(gzip.Reader), in: bufio.NewReaderSize(nil, maxFieldBytes)}
-}}
+}
 
 // keptBytes is what a scratch may hold to be kept for the next profile.
 const keptBytes = 8 << 20
 
-// release gives the scratch back, empty.
-func (s *scratch) release() {
+// reset empties the scratch, and reports whether it is worth keeping.
+func (s *scratch) reset() bool {
 	s.raw.Reset(nil)
 	s.limited.R, s.fields = nil, 0
 	s.samples, s.strings, s.ends, s.types, s.period = s.samples[:0], s.strings[:0], s.ends[:0], s.types[:0], 0
@@ -113,9 +110,7 @@ func (s *scratch) release() {
 	s.locationIDs.reset()
 	s.functionIDs.reset()
 	s.mappingIDs.reset()
-	if cap(s.samples)+cap(s.strings)+28*(cap(s.locations)+cap(s.parts))+48*cap(s.lines)+72*cap(s.functions) <= keptBytes {
-		scratches.Put(s)
-	}
+	return cap(s.samples)+cap(s.strings)+28*(cap(s.locations)+cap(s.parts))+48*cap(s.lines)+72*cap(s.functions) <= keptBytes
 }
 
 // text is a string of the profile; an index beyond the table has none.
