@@ -25,7 +25,7 @@ type Config struct {
 // ten targets.
 func DefaultConfig() Config {
 	return Config{
-		Dir: "./spool", MaxBytes: 128 << 20, MaxMemoryBytes: 1 << 20,
+		Dir: "./unsent", MaxBytes: 128 << 20, MaxMemoryBytes: 1 << 20,
 		SyncEvery: 5 * time.Second, MaxRejected: 100,
 	}
 }
