@@ -62,23 +62,28 @@ func (s *scratch) keep(f *field) error {
 	return nil
 }
 
+// numbers reads a message's numbers by their field, of two of one field the
+// last; those of messages that matter here have fields below 6.
+func numbers(b []byte) (n [6]uint64, err error) {
+	var f field
+	for len(b) > 0 {
+		if b, err = take(b, &f); err != nil {
+			return n, err
+		}
+		if f.number < len(n) {
+			n[f.number] = f.value
+		}
+	}
+	return n, nil
+}
+
 func (s *scratch) keepType(b []byte) error {
 	if err := full(len(s.types), maxTypes, "sample types"); err != nil {
 		return err
 	}
-	name := uint64(0)
-	var f field
-	for len(b) > 0 {
-		var err error
-		if b, err = take(b, &f); err != nil {
-			return err
-		}
-		if f.number == 1 {
-			name = f.value
-		}
-	}
-	s.types = append(s.types, name)
-	return nil
+	n, err := numbers(b)
+	s.types = append(s.types, n[1])
+	return err
 }
 
 func (s *scratch) keepSample(b []byte) error {
@@ -106,54 +111,20 @@ func (s *scratch) keepMapping(b []byte) error {
 	if err := full(len(s.mappings), maxMappings, "mappings"); err != nil {
 		return err
 	}
-	var m mapping
-	var id uint64
-	var f field
-	for len(b) > 0 {
-		var err error
-		if b, err = take(b, &f); err != nil {
-			return err
-		}
-		switch f.number {
-		case 1:
-			id = f.value
-		case 2:
-			m.start = f.value
-		case 4:
-			m.offset = f.value
-		case 5:
-			m.file = f.value
-		}
-	}
-	s.mappingIDs.put(id, len(s.mappings))
-	s.mappings = append(s.mappings, m)
-	return nil
+	n, err := numbers(b)
+	s.mappingIDs.put(n[1], len(s.mappings))
+	s.mappings = append(s.mappings, mapping{start: n[2], offset: n[4], file: n[5]})
+	return err
 }
 
 func (s *scratch) keepFunction(b []byte) error {
 	if err := full(len(s.functions), maxFunctions, "functions"); err != nil {
 		return err
 	}
-	var fn function
-	var id uint64
-	var f field
-	for len(b) > 0 {
-		var err error
-		if b, err = take(b, &f); err != nil {
-			return err
-		}
-		switch f.number {
-		case 1:
-			id = f.value
-		case 2:
-			fn.name = f.value
-		case 4:
-			fn.file = f.value
-		}
-	}
-	s.functionIDs.put(id, len(s.functions))
-	s.functions = append(s.functions, fn)
-	return nil
+	n, err := numbers(b)
+	s.functionIDs.put(n[1], len(s.functions))
+	s.functions = append(s.functions, function{name: n[2], file: n[4]})
+	return err
 }
 
 func (s *scratch) keepLocation(b []byte) error {
@@ -191,20 +162,7 @@ func (s *scratch) keepLine(b []byte) error {
 	if err := full(len(s.lines), maxLines, "lines"); err != nil {
 		return err
 	}
-	var l line
-	var f field
-	for len(b) > 0 {
-		var err error
-		if b, err = take(b, &f); err != nil {
-			return err
-		}
-		switch f.number {
-		case 1:
-			l.function = f.value
-		case 2:
-			l.number = int64(f.value)
-		}
-	}
-	s.lines = append(s.lines, l)
-	return nil
+	n, err := numbers(b)
+	s.lines = append(s.lines, line{function: n[1], number: int64(n[2])})
+	return err
 }
