@@ -35,3 +35,15 @@ export function readingOf(service, instance, timestamp, live, startTime, verdict
     sample: { timestamp, startTime, liveHeapBytes: bytes, heapAllocBytes: bytes, rssBytes: Math.round(bytes * 1.5), goroutines: 40, numGC: 1 }, ...(verdict ? { verdict } : {}),
   };
 }
+
+/** A leak of 1 MiB a minute towards a limit, by default one that nobody set. */
+export function leakOf(now, change = {}) {
+  const rate = MiB / 60;
+  const history = Array.from({ length: 8 }, (_, i) => ({ timestamp: now - (8 - i) * 60_000, liveBytes: (20 + i) * MiB }));
+  return {
+    state: 'leaking', kind: 'heap', severity: 'warning', since: now - 20 * 60_000, growthBytesPerSecond: { estimate: rate, low: rate * 0.9, high: rate * 1.1 }, growthBytes: 20 * MiB, limitBytes: 1024 * MiB, limitSource: 'assumed',
+    timeToLimitSeconds: 30_000, timeToLimitLowSeconds: 28_000, timeToLimitHighSeconds: 33_000, confidence: 0.97, gates: [], summary: 'Leaking: live heap grows by 1 MiB/min.',
+    culprits: [{ function: 'example.com/shop/cart.(*Cache).Put', leaf: 'bytes.growSlice', ownFrame: '', file: 'cart/cache.go', line: 42, stack: [{ function: 'bytes.growSlice' }], growthBytesPerSecond: rate, liveBytes: 27 * MiB, liveObjects: 1000, share: 0.9, certainty: 'certain', history }],
+    ...change,
+  };
+}

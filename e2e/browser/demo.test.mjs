@@ -12,7 +12,6 @@ const kept = {
   'desktop-light': { fleet: 'fleet', service: 'service', alert: 'alert', alerts: 'alerts', diff: 'profile', profiles: 'profiles', hub: 'hub', grid: 'grid' },
   'desktop-dark': { service: 'service-dark' },
   'phone-dark': { fleet: 'fleet-phone', alert: 'alert-phone' },
-  'phone-light': { service: 'service-phone' },
 };
 
 test('the demo shows the leaking service, its function and its profile', async (t) => {

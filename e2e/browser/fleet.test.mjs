@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import test from 'node:test';
-import { agentOf, readingOf } from './agent.mjs';
+import { agentOf, leakOf, readingOf } from './agent.mjs';
 import { bin, getJSON, openBrowser, openPage, shoot, start, tempDir, until } from './lib.mjs';
 import { lookAtAll } from './looks.mjs';
 
@@ -14,7 +14,7 @@ async function hubWith(t, services) {
   const began = Date.now() - 3_600_000;
   const read = (at, live) => agent.read(Array.from({ length: services }, (_, i) => readingOf(`svc-${String(i).padStart(3, '0')}`, 'one', at, live, began)));
   await read(Date.now() - 1_000, 50);
-  return { base, port: Number(port), read };
+  return { base, port: Number(port), agent, began, read };
 }
 
 test('700 services as a grid, by pointer and by keys, and on paper', async (t) => {
@@ -94,4 +94,42 @@ test('a connection that breaks keeps what is shown, and goes on at its place', a
   await page.getByText('60 MiB').first().waitFor();
   await page.getByText('Disconnected from the hub.').waitFor({ state: 'hidden' });
   assert.equal(asked.filter((p) => p === '/api/services').length, before, 'nothing is asked for anew');
+});
+
+test('keys walk, the tab shows the worst, and the browser tells of a leak that begins', async (t) => {
+  const { base, agent, began } = await hubWith(t, 3);
+  const page = await openPage(await openBrowser(t));
+  await page.addInitScript(() => {
+    window.told = [];
+    window.Notification = class {
+      static permission = 'default';
+      static requestPermission = async () => (window.Notification.permission = 'granted');
+      constructor(title) {
+        window.told.push(title);
+      }
+    };
+  });
+  await page.goto(`${base}/alerts`);
+  await page.getByRole('button', { name: 'Tell me in this browser' }).click();
+  await page.getByRole('button', { name: 'Telling you in this browser: stop' }).waitFor();
+  await page.getByRole('link', { name: 'Fleet', exact: true }).click();
+  await page.locator('[data-row]').first().waitFor();
+  assert.equal(await page.title(), 'memwatch');
+  assert.equal(await page.locator('link[rel=icon]').getAttribute('href'), '/icons/unknown.svg');
+
+  for (const key of ['j', 'j', 'k', 'j']) await page.keyboard.press(key);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'svc-001');
+  await page.keyboard.press('/');
+  await page.keyboard.type('002');
+  await until('one row', async () => (await page.locator('[data-row]').count()) === 1);
+  assert.match(page.url(), /\?q=002$/);
+  await page.keyboard.press('Escape');
+  await until('all rows', async () => (await page.locator('[data-row]').count()) === 3);
+
+  const now = Date.now();
+  await agent.read([readingOf('svc-002', 'one', now, 70, began, leakOf(now))]);
+  await until('the notification', async () => (await page.evaluate(() => window.told.join())) === 'svc-002 leaks heap memory in cart.(*Cache).Put');
+  await until('the title', async () => (await page.title()) === '(1 leaking) memwatch');
+  assert.equal(await page.locator('link[rel=icon]').getAttribute('href'), '/icons/leaking.svg');
+  assert.deepEqual(page.problems, [], 'script errors');
 });

@@ -2,6 +2,7 @@
 // generator that speaks as agents do, the real hub, and Chromium with what it
 // measured. Figures, not a test: they depend on the machine.
 //   npm run bench                (INSTANCES=5000 MINUTES=3)
+import assert from 'node:assert/strict';
 import os from 'node:os';
 import test from 'node:test';
 import { agents, MiB } from './load.mjs';
@@ -33,8 +34,16 @@ async function scrollFrames(page, seconds) {
   return page.evaluate(() => (cancelAnimationFrame(window.raf_), window.frames_.slice(1)));
 }
 
+const chip = (page, name) => page.getByRole('button', { name: new RegExp(`^${name}`) }).first();
+
+/** Finds where to click before it is measured: looking for a button among thousands of elements is no work of the page's own. */
+async function clicking(page, name) {
+  const box = await chip(page, name).boundingBox();
+  return () => page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+}
+
 /** How long each of the reader's actions took until it was painted, in ms (Event Timing). */
-async function interactions(page, places) {
+async function interactions(page) {
   await page.evaluate(() => {
     window.events_ = [];
     new PerformanceObserver((list) => list.getEntries().forEach((e) => e.interactionId && window.events_.push([e.name, e.duration]))).observe({ type: 'event', durationThreshold: 16, buffered: false });
@@ -45,7 +54,7 @@ async function interactions(page, places) {
     await page.waitForTimeout(300);
   }
   for (const name of ['Leaking', 'Suspect', 'All', 'Grid', 'List']) {
-    await page.mouse.click(...places[name]);
+    await (await clicking(page, name))();
     await page.waitForTimeout(700);
   }
   for (let i = 0; i < 12; i++) await page.keyboard.press('j', { delay: 60 });
@@ -77,22 +86,18 @@ test(`${instances} instances`, async (t) => {
   const [, idle] = await cpu(() => page.waitForTimeout(10_000));
   const [rest, scrolling] = await cpu(() => scrollFrames(page, 10));
   await page.evaluate(() => scrollTo(0, 0));
-  // Where to click: looking for a button among thousands of elements is no work of the page's own.
-  const places = {};
-  for (const name of ['Leaking', 'Suspect', 'All', 'Grid', 'List']) {
-    const box = await page.getByRole('button', { name: new RegExp(`^${name}`) }).first().boundingBox();
-    places[name] = [box.x + box.width / 2, box.y + box.height / 2];
-  }
   const costs = {};
   for (const name of ['Leaking', 'All', 'Grid', 'List']) {
+    const click = await clicking(page, name);
     const [, ms] = await cpu(async () => {
-      await page.mouse.click(...places[name]);
+      await click();
       await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));
     });
     costs[name] = Math.round(ms);
+    assert.equal(await chip(page, name).getAttribute('aria-pressed'), 'true', name);
     await page.waitForTimeout(500);
   }
-  const events = await interactions(page, places);
+  const events = await interactions(page);
   await shoot(page, 'many-fleet');
 
   const heap = [];

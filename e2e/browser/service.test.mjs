@@ -2,23 +2,11 @@
 // new versions as marks, what a culprit held over time; and the hub's page who calls.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { agentOf, readingOf } from './agent.mjs';
+import { agentOf, leakOf, readingOf } from './agent.mjs';
 import { bin, openBrowser, openPage, shoot, start, tempDir } from './lib.mjs';
 import { lookAtAll } from './looks.mjs';
 
 const minute = 60_000;
-const MiB = 2 ** 20;
-
-/** A leak towards a limit that nobody set. */
-function leak(now) {
-  const rate = MiB / 60;
-  const history = Array.from({ length: 8 }, (_, i) => ({ timestamp: now - (8 - i) * minute, liveBytes: (20 + i) * MiB }));
-  return {
-    state: 'leaking', kind: 'heap', severity: 'warning', since: now - 20 * minute, growthBytesPerSecond: { estimate: rate, low: rate * 0.9, high: rate * 1.1 }, growthBytes: 20 * MiB, limitBytes: 1024 * MiB, limitSource: 'assumed',
-    timeToLimitSeconds: 30_000, timeToLimitLowSeconds: 28_000, timeToLimitHighSeconds: 33_000, confidence: 0.97, gates: [], summary: 'Leaking: live heap grows by 1 MiB/min.',
-    culprits: [{ function: 'example.com/shop/cart.(*Cache).Put', leaf: 'bytes.growSlice', ownFrame: '', file: 'cart/cache.go', line: 42, stack: [{ function: 'bytes.growSlice' }], growthBytesPerSecond: rate, liveBytes: 27 * MiB, liveObjects: 1000, share: 0.9, certainty: 'certain', history }],
-  };
-}
 
 test('several instances: marks, side by side, the culprit’s past, and who calls the hub', async (t) => {
   const hub = start(t, bin('memwatch-hub'), ['serve', '--listen', '127.0.0.1:0', '--data', await tempDir(t)]);
@@ -31,7 +19,7 @@ test('several instances: marks, side by side, the culprit’s past, and who call
   for (let i = 0; i < 60; i++) {
     const at = now - (60 - i) * 20_000;
     const restarted = i >= 30 ? at - (i - 30) * 20_000 - 5_000 : began;
-    await agent.read(names.map((name, n) => readingOf('shop', name, at, 40 + 10 * n + (n === 0 ? i : 0), n === 1 ? restarted : began, n === 0 && i === 59 ? leak(now) : undefined)));
+    await agent.read(names.map((name, n) => readingOf('shop', name, at, 40 + 10 * n + (n === 0 ? i : 0), n === 1 ? restarted : began, n === 0 && i === 59 ? leakOf(now) : undefined)));
   }
   await agent.register('shop', 'shop-b', { version: '1.5.0', namespace: 'prod' });
 

@@ -47,7 +47,7 @@ describe('a limit', () => {
 describe('the facts', () => {
   it('are growth, time, age and limit, each with its interval or source', () => {
     expect(facts(leak(), now).map((f) => [f.label, f.value, f.detail])).toEqual([
-      ['Growth', '+40 MiB/h', '36 to 44 MiB/h with 95 % certainty'],
+      ['Growth', '+40 MiB/h', '36 to 44 MiB/h with 95\u00a0% certainty'],
       ['Time to limit', '9 h', '8 to 10 h'],
       ['Growing for', '60 min', '40 MiB more since it began'],
       ['Limit', '512 MiB', 'cgroup limit'],

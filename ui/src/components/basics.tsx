@@ -79,7 +79,7 @@ async function copyText(text: string): Promise<boolean> {
 
 /** Text whose function names and paths break between their parts where they must; what is copied from it stays as it is. */
 export function Breakable({ text }: { text: string }) {
-  return text.split(/(?<=[./)\]-])(?=[\p{L}\d_(*[])(?<!\d\.(?=\d))/u).map((piece, i) => <Fragment key={i}>{i > 0 && <wbr />}{piece}</Fragment>);
+  return text.split(/(?<=[./)\]-])(?=[\p{L}\d_(*[])(?<!\d\.(?=\d)|B\/)/u).map((piece, i) => <Fragment key={i}>{i > 0 && <wbr />}{piece}</Fragment>);
 }
 
 interface NoticeProps {

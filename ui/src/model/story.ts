@@ -45,7 +45,7 @@ export interface Fact {
 export function facts(verdict: Verdict, now: number): Fact[] {
   const rate = verdict.growthBytesPerSecond;
   const out: Fact[] = [
-    { label: 'Growth', value: growth(rate.estimate), detail: `${growthRange(rate.low, rate.high)} with 95 % certainty` },
+    { label: 'Growth', value: growth(rate.estimate), detail: `${growthRange(rate.low, rate.high)} with 95\u00a0% certainty` },
     timeToLimit(verdict),
   ];
   if (verdict.since !== null) {

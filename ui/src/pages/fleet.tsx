@@ -10,7 +10,7 @@ import { useLive, useMedia, useNow, useStore } from '../live/hooks.ts';
 import { conditions, serviceCondition, showsGrowth, type Condition } from '../model/condition.ts';
 import { countConditions, matches, sortFleet, type Counts, type FleetFilter } from '../model/fleet.ts';
 import { headline } from '../model/headline.ts';
-import { bytes, duration, growth, growthRange, place, plural, shortFunction } from '../model/format.ts';
+import { bytes, duration, growth, growthRange, place, plural, shortFunction, together } from '../model/format.ts';
 import { holdingOf } from '../model/holding.ts';
 import { isAssumed, timeLeft } from '../model/story.ts';
 import { Link, paths, useQuery } from '../router.tsx';
@@ -83,7 +83,7 @@ function Hero({ worst, counts, total }: { worst: Service | undefined; counts: Co
   const { tone, sentence, next, service } = headline(worst, counts, total);
   return (
     <div className="hero" data-tone={tone}>
-      <h1><StateIcon state={tone} size={28} /><span>{sentence}</span></h1>
+      <h1><StateIcon state={tone} size={28} /><span>{together(sentence)}</span></h1>
       <p>
         {next}
         {service && <Link to={paths.service(service)} aria-label={`See why: ${service}`}>See why →</Link>}

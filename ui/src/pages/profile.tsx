@@ -11,7 +11,7 @@ import { useAnswer, useLive, useNow } from '../live/hooks.ts';
 import { comparable, profileWord, roleMeaning, roleWord } from '../model/captures.ts';
 import { layout, matchedValue, search, topTable, type Layout } from '../model/flame.ts';
 import { callees, callers, inverted } from '../model/flameviews.ts';
-import { bytes, clock, count, percent, plural, shortFunction } from '../model/format.ts';
+import { bytes, clock, count, percent, plural, shortFunction, together } from '../model/format.ts';
 import { pprofLine } from '../model/pprof.ts';
 import { Link, paths, useQuery } from '../router.tsx';
 
@@ -54,7 +54,7 @@ function Loaded({ graph, others, now, setBase }: LoadedProps) {
       <nav className="crumbs" aria-label="Where this is"><Link to={paths.profiles}>Profiles</Link><span aria-hidden="true">/</span><Link to={paths.service(profile.service)}>{profile.service}</Link></nav>
       <div className="title-row">
         <div>
-          <h1>{headline(graph, format)}</h1>
+          <h1>{together(headline(graph, format))}</h1>
           <p className="muted small">{profileWord[profile.kind]} profile of {profile.instance || profile.service}, {roleMeaning[profile.role]}, <When time={profile.timestamp} now={now} /></p>
         </div>
         <div className="actions"><a className="button" href={pprofURL(profile.id, base?.id)} target="_blank" rel="noopener">Open in pprof</a><Download capture={profile} /></div>
