@@ -48,6 +48,7 @@ var rooms = []room{
 	{name: "hub/blob/...", may: []string{"hub/blob/...", "internal/durable"}},
 	{name: "hub/alert"},
 	{name: "hub/notify"},
+	{name: "hub/relay"},
 	{name: "hub/live", may: []string{"wire", "internal/ws"}},
 	{name: "hub/api", may: []string{"wire"}},
 	{name: "hub/auth"},

@@ -13,17 +13,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const good = "correct horse battery"
 
 func openDB(t *testing.T) *DB {
 	t.Helper()
-	d, err := OpenDB(t.Context(), t.TempDir())
+	d, err := opener(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -436,7 +434,7 @@ func TestACopyDoesNotChangeADatabaseOfAnotherForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, current, _, err := versions(ctx, db); err != nil || current != 0 {
+	if _, current, _, err := versions(ctx, db, goose.DialectSQLite3); err != nil || current != 0 {
 		t.Errorf("version %d now, %v", current, err)
 	}
 }

@@ -3,140 +3,50 @@ package auth
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // registers the driver
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// FileName is the database's name in the hub's folder.
-const FileName = "auth.db"
 
 // DB holds users, tokens, sessions and the audit log. Several processes may have
 // it open, and all methods are safe for concurrent use.
 type DB struct {
-	db  *sql.DB
-	now func() time.Time
+	db       *sql.DB
+	postgres bool
+	now      func() time.Time
 }
 
-// OpenDB opens the database in the hub's folder, making both if need be.
-func OpenDB(ctx context.Context, dir string) (*DB, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("make the hub's folder: %w", err)
-	}
-	file := filepath.Join(dir, FileName)
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) // its owner's alone, before SQLite makes it
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", file, err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("open %s: %w", file, err)
-	}
-	db, err := connect(file)
-	if err != nil {
-		return nil, err
-	}
-	if err := migrate(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), db.Close())
-	}
-	return &DB{db: db, now: time.Now}, nil
-}
-
-func connect(file string) (*sql.DB, error) {
-	source := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: url.Values{
-		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)"}, "_txlock": {"immediate"},
-	}.Encode()}
-	db, err := sql.Open("sqlite", source.String())
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", file, err)
-	}
-	db.SetMaxOpenConns(4)
-	return db, nil
-}
-
-// Copy writes the database of one folder, as it is at one moment, into another.
-// A folder without one is no error.
-func Copy(ctx context.Context, from, to string) (err error) {
-	if _, err := os.Stat(filepath.Join(from, FileName)); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	db, err := connect(filepath.Join(from, FileName))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := sameForm(ctx, db); err != nil {
-		return fmt.Errorf("copy %s: %w", FileName, err)
-	}
-	target := filepath.Join(to, FileName)
-	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", target); err != nil {
-		return fmt.Errorf("copy %s: %w", FileName, err)
-	}
-	return os.Chmod(target, 0o600)
-}
-
-// versions are that of the database and the newest that this program knows.
-func versions(ctx context.Context, db *sql.DB) (p *goose.Provider, current, newest int64, err error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	if p, err = goose.NewProvider(goose.DialectSQLite3, db, dir); err != nil {
-		return nil, 0, 0, err
-	}
-	current, newest, err = p.GetVersions(ctx)
-	return p, current, newest, err
-}
-
-func migrate(ctx context.Context, db *sql.DB) error {
-	provider, current, newest, err := versions(ctx, db)
-	if err != nil {
-		return err
-	}
-	if current > newest {
-		return fmt.Errorf("it has version %d and this memwatch-hub knows up to %d: run the newer memwatch-hub", current, newest)
-	}
-	if current == newest {
-		return nil
-	}
-	_, err = provider.Up(ctx)
-	return err
-}
-
-// sameForm refuses a database of another form: the program that it belongs to
-// could not read it any more if a copy changed it.
-func sameForm(ctx context.Context, db *sql.DB) error {
-	_, current, newest, err := versions(ctx, db)
-	if err == nil && current != newest {
-		err = fmt.Errorf("it has version %d and this memwatch-hub writes %d: use the memwatch-hub that it belongs to, "+
-			"or start this one on it once", current, newest)
-	}
-	return err
-}
+func newDB(db *sql.DB, postgres bool) *DB { return &DB{db: db, postgres: postgres, now: time.Now} }
 
 // Close closes the database.
 func (d *DB) Close() error { return d.db.Close() }
 
+// words are a statement in the database's own way.
+func (d *DB) words(query string) string {
+	if d.postgres {
+		return numbered(query)
+	}
+	return query
+}
+
 // change runs a statement and reports how many rows it changed.
 func (d *DB) change(ctx context.Context, query string, args ...any) (int64, error) {
-	result, err := d.db.ExecContext(ctx, query, args...)
+	result, err := d.db.ExecContext(ctx, d.words(query), args...)
 	if err != nil {
 		return 0, fmt.Errorf("access database: %w", err)
 	}
 	return result.RowsAffected()
+}
+
+func (d *DB) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return d.db.QueryContext(ctx, d.words(query), args...)
+}
+
+func (d *DB) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return d.db.QueryRowContext(ctx, d.words(query), args...)
 }
 
 // checkName bounds the names of users and tokens.
@@ -189,7 +99,7 @@ func (d *DB) Audit(ctx context.Context, before int64, limit int) ([]Entry, error
 	if before <= 0 {
 		before = 1 << 62
 	}
-	rows, err := d.db.QueryContext(ctx, "SELECT id, at, who, action, what, remote FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?", before, limit)
+	rows, err := d.query(ctx, "SELECT id, at, who, action, what, remote FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?", before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
 	}

@@ -29,7 +29,7 @@ func sessionID(secret string) string {
 func (d *DB) session(ctx context.Context, id string) (Identity, error) {
 	who := Identity{key: id}
 	var present sql.NullString
-	err := d.db.QueryRowContext(ctx, `SELECT s.name, s.role, s.method, u.role FROM sessions s
+	err := d.row(ctx, `SELECT s.name, s.role, s.method, u.role FROM sessions s
 		LEFT JOIN users u ON u.name = s.name AND s.method = 'password' WHERE s.id = ? AND s.expires > ?`, id, d.now().UnixMilli()).
 		Scan(&who.Name, &who.Role, &who.Method, &present)
 	if errors.Is(err, sql.ErrNoRows) {

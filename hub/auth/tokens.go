@@ -89,7 +89,7 @@ func random(n int) []byte {
 
 // Tokens lists them, the newest first.
 func (d *DB) Tokens(ctx context.Context) ([]Token, error) {
-	rows, err := d.db.QueryContext(ctx, "SELECT id, name, role, services, created, expires, revoked, used FROM tokens ORDER BY created DESC, id")
+	rows, err := d.query(ctx, "SELECT id, name, role, services, created, expires, revoked, used FROM tokens ORDER BY created DESC, id")
 	if err != nil {
 		return nil, fmt.Errorf("list tokens: %w", err)
 	}
@@ -170,7 +170,7 @@ func (d *DB) tokenByID(ctx context.Context, id string) (who Identity, hash []byt
 	var services string
 	var expires, revoked, used int64
 	who = Identity{Method: "token", key: id}
-	err = d.db.QueryRowContext(ctx, "SELECT name, role, services, hash, expires, revoked, used FROM tokens WHERE id = ?", id).
+	err = d.row(ctx, "SELECT name, role, services, hash, expires, revoked, used FROM tokens WHERE id = ?", id).
 		Scan(&who.Name, &who.Role, &services, &hash, &expires, &revoked, &used)
 	who.Services = servicesIn(services)
 	now := d.now().UnixMilli()

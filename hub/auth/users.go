@@ -40,12 +40,35 @@ func (d *DB) AddFirstUser(ctx context.Context, name, password string) error {
 	if err != nil {
 		return err
 	}
-	n, err := d.change(ctx, `INSERT INTO users (name, role, hash, created) SELECT ?, 'operator', ?, ? WHERE NOT EXISTS (SELECT 1 FROM users)`,
-		name, hash, d.now().UnixMilli())
+	n, err := d.addFirst(ctx, name, hash)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("a first user: %w", ErrExists)
 	}
 	return err
+}
+
+// addFirst makes the user where there is none; two at the same time come one after
+// the other.
+func (d *DB) addFirst(ctx context.Context, name, hash string) (n int64, err error) {
+	tx, err := d.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, fmt.Errorf("access database: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // nothing, after the commit
+	if d.postgres {                      // SQLite has one writer anyway
+		if _, err := tx.ExecContext(ctx, "LOCK TABLE users IN EXCLUSIVE MODE"); err != nil {
+			return 0, fmt.Errorf("access database: %w", err)
+		}
+	}
+	result, err := tx.ExecContext(ctx, d.words(`INSERT INTO users (name, role, hash, created)
+		SELECT CAST(? AS TEXT), 'operator', CAST(? AS TEXT), CAST(? AS BIGINT) WHERE NOT EXISTS (SELECT 1 FROM users)`), name, hash, d.now().UnixMilli())
+	if err != nil {
+		return 0, fmt.Errorf("access database: %w", err)
+	}
+	if n, err = result.RowsAffected(); err != nil {
+		return 0, fmt.Errorf("access database: %w", err)
+	}
+	return n, tx.Commit()
 }
 
 // SetPassword changes a password and ends the user's sessions.
@@ -86,7 +109,7 @@ func (d *DB) changeUser(ctx context.Context, name, query string, args ...any) er
 
 // Users lists them by name.
 func (d *DB) Users(ctx context.Context) ([]User, error) {
-	rows, err := d.db.QueryContext(ctx, "SELECT name, role, created FROM users ORDER BY name")
+	rows, err := d.query(ctx, "SELECT name, role, created FROM users ORDER BY name")
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
@@ -112,7 +135,7 @@ const nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAA
 func (d *DB) checkUser(ctx context.Context, name, password string) (User, error) {
 	u := User{Name: name}
 	hash := nobody
-	err := d.db.QueryRowContext(ctx, "SELECT role, hash FROM users WHERE name = ?", name).Scan(&u.Role, &hash)
+	err := d.row(ctx, "SELECT role, hash FROM users WHERE name = ?", name).Scan(&u.Role, &hash)
 	missing := errors.Is(err, sql.ErrNoRows)
 	if err != nil && !missing {
 		return u, fmt.Errorf("read user: %w", err)
