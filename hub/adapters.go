@@ -84,7 +84,7 @@ func (p past) Open(ctx context.Context, sha256 string) (io.ReadSeekCloser, error
 }
 
 // decisions are what people want done with alerts, as the API sees them.
-type decisions struct{ *announcer }
+type decisions struct{ *hub }
 
 // Decide implements api.Decisions.
 func (d decisions) Decide(ctx context.Context, decision memwatch.Decision) (memwatch.Alert, error) {

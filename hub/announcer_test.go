@@ -15,7 +15,7 @@ func leakNow(e *alert.Engine) []alert.Event {
 func TestAnAlertIsToldThoughWhoSentItHasLeft(t *testing.T) {
 	h, shut := opened(t, t.TempDir())
 	defer shut()
-	if _, err := h.fleet.join(shop); err != nil {
+	if err := h.fleet.join(shop); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -31,7 +31,7 @@ func TestAnAlertIsToldThoughWhoSentItHasLeft(t *testing.T) {
 func TestAnAlertWhoseSavingSeemedToFailIsTold(t *testing.T) {
 	h, shut := opened(t, t.TempDir())
 	defer shut()
-	if _, err := h.fleet.join(shop); err != nil {
+	if err := h.fleet.join(shop); err != nil {
 		t.Fatal(err)
 	}
 	h.alerts.later(leakNow)

@@ -77,7 +77,8 @@ func leakOfShop(r *running) {
 	v.Gates = []memwatch.Gate{{Name: "trend", Need: ">= 3.5", Passed: true, Detail: "live heap rises"}}
 	a := r.agent()
 	a.ack(wire.Registration{Type: wire.TypeRegistration, V: 1, ID: "r", Service: shop.Service, Instance: shop.Instance}, "r")
-	for id, c := range map[string]*memwatch.Capture{"s1": base, "s2": leak} {
+	for _, c := range []*memwatch.Capture{base, leak} {
+		id := "s-" + c.ID
 		a.send(snapshotOf(id, c))
 		a.answer()
 		data := before

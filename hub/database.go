@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/zupee/memwatch/hub/auth"
 	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/hub/store/postgres"
 	"github.com/zupee/memwatch/hub/store/sqlite"
@@ -119,6 +121,31 @@ func CopyStore(ctx context.Context, data, address string, out io.Writer) (err er
 	if err != nil {
 		return fmt.Errorf("%w: run it again to go on", err)
 	}
+	if err := copyAccess(ctx, data, address, out); err != nil {
+		return fmt.Errorf("%w: run it again to go on", err)
+	}
 	fmt.Fprintf(out, "the profiles themselves stay in %s\n", filepath.Join(data, blobsDir))
 	return nil
+}
+
+// copyAccess copies a folder's users and tokens, if it has any.
+func copyAccess(ctx context.Context, data, address string, out io.Writer) (err error) {
+	if _, err := os.Stat(filepath.Join(data, auth.FileName)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	from, err := auth.OpenDB(ctx, data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := auth.OpenPostgres(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	users, tokens, err := auth.Transfer(ctx, from, to)
+	if err == nil {
+		fmt.Fprintf(out, "copied %d users and %d tokens\n", users, tokens)
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,8 @@ type fleet struct {
 	// started is when this run began, heardBefore when the last one heard anything
 	// last: nobody could be heard in between.
 	started, heardBefore time.Time
+	// listening is since when, without a break, this hub hears what others are told.
+	listening time.Time
 }
 
 type service struct {
@@ -47,8 +50,11 @@ type instance struct {
 	read     bool      // a reading has come since it last was not connected
 	heard    time.Time // when anything last came
 	interval time.Duration
-	holders  int       // connections that speak for it
-	left     time.Time // when the last of them ended
+	// conns counts the connections to this hub that speak for it; holders are the
+	// hubs that have any.
+	conns   int
+	holders []int64
+	left    time.Time // when the last of them had none any more
 
 	newest  memwatch.UnixMilli // time of the newest reading, failed ones included
 	metrics *wire.Metrics      // the newest with a sample
@@ -99,20 +105,30 @@ func (f *fleet) room(n name) error {
 	return nil
 }
 
-// join notes that one more connection speaks for an instance.
-func (f *fleet) join(t memwatch.Target) ([]wire.ServiceUpdate, error) {
+// join notes that one more connection to this hub speaks for an instance.
+func (f *fleet) join(t memwatch.Target) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.room(name{t.Service, t.Instance}); err != nil {
-		return nil, err
+		return err
 	}
-	s, i := f.get(name{t.Service, t.Instance})
-	i.holders++
-	i.heard = f.now()
-	if i.status != wire.Disconnected {
-		return nil, nil
+	_, i := f.get(name{t.Service, t.Instance})
+	i.conns++
+	return nil
+}
+
+// leave notes that a connection to this hub which spoke for the targets is gone,
+// and answers those for which there is no other.
+func (f *fleet) leave(targets []memwatch.Target) (left []memwatch.Target) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range targets {
+		_, i := f.get(name{t.Service, t.Instance})
+		if i.conns--; i.conns == 0 {
+			left = append(left, t)
+		}
 	}
-	return s.turn(i, wire.Connected, ""), nil
+	return left
 }
 
 // read reports whether a reading of an instance has come since it last was away:
@@ -133,18 +149,6 @@ func (f *fleet) describe(r wire.Registration) {
 	if r.Labels != nil {
 		s.deployed(i, r.Labels, memwatch.Milli(i.heard))
 		i.labels = maps.Clone(r.Labels)
-	}
-}
-
-// leave notes that a connection which spoke for the targets is gone.
-func (f *fleet) leave(targets []memwatch.Target) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, t := range targets {
-		_, i := f.get(name{t.Service, t.Instance})
-		if i.holders--; i.holders == 0 {
-			i.left = f.now()
-		}
 	}
 }
 
@@ -190,13 +194,13 @@ type seen struct {
 	updates []wire.ServiceUpdate
 }
 
-// see takes a stored message.
-func (f *fleet) see(m wire.Metrics) seen {
+// see takes a stored message that a hub was sent.
+func (f *fleet) see(from int64, m wire.Metrics) seen {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s, i := f.get(name{m.Service, m.Instance})
-	now := f.now()
-	i.heard = now
+	i.heldBy(from)
+	i.heard = f.now()
 	if m.Timestamp <= i.newest {
 		return seen{}
 	}
@@ -235,12 +239,12 @@ func (f *fleet) see(m wire.Metrics) seen {
 	return out
 }
 
-// sweep finds the instances that are gone: their agent's connection ended and
-// nobody took over within the grace, or nothing came for too long.
-func (f *fleet) sweep() []wire.ServiceUpdate {
+// sweep finds the instances that are gone, as of a time up to which all is known:
+// their agent's connection ended and nobody took over within the grace, or nothing
+// came for too long.
+func (f *fleet) sweep(now time.Time) []wire.ServiceUpdate {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := f.now()
 	var out []wire.ServiceUpdate
 	for _, s := range f.services {
 		for _, i := range s.instances {
@@ -248,9 +252,9 @@ func (f *fleet) sweep() []wire.ServiceUpdate {
 				continue
 			}
 			switch silent := max(f.cfg.Silence, 4*i.interval); {
-			case i.holders == 0 && now.Sub(i.left) >= f.cfg.Grace:
+			case len(i.holders) == 0 && now.Sub(i.left) >= f.cfg.Grace:
 				out = append(out, s.turn(i, wire.Disconnected, "its agent is gone")...)
-			case now.Sub(i.heard) >= silent:
+			case min(now.Sub(i.heard), now.Sub(f.listening)) >= silent:
 				out = append(out, s.turn(i, wire.Disconnected, "nothing heard for "+silent.Round(time.Second).String())...)
 			}
 		}
@@ -281,7 +285,7 @@ func (f *fleet) forget() []memwatch.Target {
 			patience *= allAway
 		}
 		for _, i := range s.instances {
-			if i.status == wire.Disconnected && i.holders == 0 && f.away(i) >= patience {
+			if i.status == wire.Disconnected && len(i.holders) == 0 && i.conns == 0 && f.away(i) >= patience {
 				delete(s.instances, i.name)
 				out = append(out, memwatch.Target{Service: s.name, Instance: i.name})
 			}
@@ -295,17 +299,7 @@ func (f *fleet) forget() []memwatch.Target {
 
 // absent are the instances that are not connected.
 func (f *fleet) absent() []wire.ServiceUpdate {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	var out []wire.ServiceUpdate
-	for _, s := range f.services {
-		for _, i := range s.instances {
-			if i.status == wire.Disconnected {
-				out = append(out, wire.ServiceUpdate{Service: s.name, Instance: i.name, Status: i.status, Reason: i.reason})
-			}
-		}
-	}
-	return out
+	return slices.DeleteFunc(f.statuses(), func(u wire.ServiceUpdate) bool { return u.Status != wire.Disconnected })
 }
 
 // alerted counts an alert for its service.

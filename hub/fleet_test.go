@@ -18,9 +18,7 @@ func TestTheHubsOwnAbsenceCountsForNoReplica(t *testing.T) {
 	for instance, ago := range map[string]time.Duration{"a": 65 * time.Minute, "b": 66 * time.Minute, "gone": 3 * time.Hour} {
 		f.restore(restored{target: memwatch.Target{Service: "shop", Instance: instance}, lastSeen: now.Add(-ago)})
 	}
-	if _, err := f.join(memwatch.Target{Service: "shop", Instance: "a"}); err != nil {
-		t.Fatal(err)
-	}
+	f.hold(alone, memwatch.Target{Service: "shop", Instance: "a"})
 	forgets := func(want string) {
 		t.Helper()
 		got := ""
@@ -44,7 +42,7 @@ func TestReleasesAreNotedAsTheyCome(t *testing.T) {
 	says := func(instance, version string) {
 		now = now.Add(time.Minute)
 		f.describe(wire.Registration{Service: "shop", Instance: instance, Labels: map[string]string{"version": version}})
-		f.see(wire.Metrics{Service: "shop", Instance: instance, Timestamp: memwatch.Milli(now), Sample: &memwatch.Sample{Time: now}})
+		f.see(alone, wire.Metrics{Service: "shop", Instance: instance, Timestamp: memwatch.Milli(now), Sample: &memwatch.Sample{Time: now}})
 	}
 	start := now
 	f.restore(restored{target: memwatch.Target{Service: "shop", Instance: "a", Labels: map[string]string{"version": "v1"}}})
@@ -88,7 +86,7 @@ func TestTheSparklineIsOfWhatGrows(t *testing.T) {
 		sample := &memwatch.Sample{Time: now}
 		sample.Set(memwatch.LiveHeapBytes, 1e8)
 		sample.Set(memwatch.Goroutines, 500)
-		f.see(wire.Metrics{Service: "shop", Instance: "a", Timestamp: memwatch.Milli(now), Sample: sample, Verdict: &memwatch.Verdict{Kind: kind}})
+		f.see(alone, wire.Metrics{Service: "shop", Instance: "a", Timestamp: memwatch.Milli(now), Sample: sample, Verdict: &memwatch.Verdict{Kind: kind}})
 		s, _ := f.Service("shop")
 		return s.Sparkline
 	}

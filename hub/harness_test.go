@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -20,6 +21,8 @@ import (
 	"github.com/google/pprof/profile"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub/blob"
+	"github.com/zupee/memwatch/hub/relay"
 	"github.com/zupee/memwatch/internal/pgtest"
 	"github.com/zupee/memwatch/internal/ws"
 	"github.com/zupee/memwatch/wire"
@@ -337,3 +340,20 @@ func wantCode(a answer, code, says string) error {
 }
 
 var errNotYet = errors.New("not yet")
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// joined is a hub of another version, without what is above its relay.
+func joined(t *testing.T, url string, beside *running) *relay.Relay {
+	t.Helper()
+	place, err := blob.Place(filepath.Join(beside.dir, blobsDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := relay.Open(t.Context(), relay.Config{URL: url, Version: "newer", Address: "elsewhere", Blobs: place, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -12,13 +13,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/zupee/memwatch/hub/alert"
 	"github.com/zupee/memwatch/hub/api"
 	"github.com/zupee/memwatch/hub/auth"
 	"github.com/zupee/memwatch/hub/blob"
 	"github.com/zupee/memwatch/hub/ingest"
 	"github.com/zupee/memwatch/hub/live"
 	"github.com/zupee/memwatch/hub/notify"
+	"github.com/zupee/memwatch/hub/relay"
 	"github.com/zupee/memwatch/hub/store"
 	"github.com/zupee/memwatch/internal/version"
 )
@@ -41,15 +42,27 @@ type hub struct {
 	gate   *auth.Gate
 	rest   *api.Server // made with the handler
 
+	// relay is the way to the hubs that share the database; nil for a hub alone.
+	// What is below it serves that alone, but for leading.
+	relay     *relay.Relay
+	following follower
+	hubs      atomic.Pointer[[]relay.Hub]
+	leaving   targets
+	sending   sync.WaitGroup // waits for what send began
+	asking    questions
+	heard     atomic.Int64 // up to when, in Unix ns: see heardUntil
+
+	leading atomic.Bool
+	endLead func()      // ends what lead began
+	back    atomic.Bool // agents have had time to come back since the start
+
 	registry *prometheus.Registry
 	full     atomic.Bool  // there was no room for the last profile that came
 	readings atomic.Int64 // stored since the start
 	// presence keeps the order of who came and who went on the way from the
 	// fleet to the alerts and the browsers.
 	presence sync.Mutex
-	// captures keeps a profile from being pruned between the check that its
-	// bytes are there and the moment when a capture names them.
-	captures sync.Mutex
+	captures sync.Mutex // see guarded
 }
 
 // open opens what is on disk and puts the rooms together; close undoes it.
@@ -69,17 +82,23 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 		cfg: cfg, logger: logger, started: time.Now(), store: db, blobs: blobs,
 		fleet: newFleet(cfg.Presence, time.Now), registry: newRegistry(),
 	}
+	h.hubs.Store(&[]relay.Hub{})
 	h.fleet.maxServices, h.fleet.maxInstances = cfg.Ingest.MaxServices, cfg.Ingest.MaxInstances
+	if cfg.Shared() {
+		cfg.Live.Overlap = overlap
+	}
 	h.feed = live.New(cfg.Live, version.String(), logger.With("room", "live"), h.registry)
 	if h.desk, err = notify.New(cfg.Notify, cfg.link(), db, logger.With("room", "notify"), h.registry); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	h.alerts = newAnnouncer(alert.New(alert.Config{
-		DisconnectAfter: cfg.Presence.AlertAfter, ForgetAfter: cfg.Presence.ForgetAfter,
-	}), db, h.fleet, h.feed, h.desk, logger, h.registry)
+	h.alerts = newAnnouncer(db, h.desk, h.tell, logger, h.registry)
 	h.agents = ingest.New(cfg.Ingest, sink{h}, incoming{blobs, h}, logger.With("room", "ingest"), h.registry)
 	h.registry.MustRegister(&collector{h}, verdicts{h.fleet, cfg.Metrics.Instances})
-	if h.access, err = auth.OpenDB(ctx, cfg.Data); err != nil {
+	if err := h.join(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if h.access, err = OpenAccess(ctx, cfg); err != nil {
+		h.leave()
 		return nil, errors.Join(err, db.Close())
 	}
 	if h.gate, err = auth.New(cfg.Auth, h.access, logger.With("room", "auth"), h.registry); err != nil {
@@ -92,36 +111,93 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 }
 
 // close closes what open opened.
-func (h *hub) close() error { return errors.Join(h.store.Close(), h.access.Close()) }
+func (h *hub) close() error {
+	h.resign()
+	h.leave()
+	return errors.Join(h.store.Close(), h.access.Close())
+}
+
+// join joins the hubs that share the database, where it is such a one.
+func (h *hub) join(ctx context.Context) error {
+	address, err := h.cfg.StoreAddress()
+	if err != nil || address == "" {
+		return err
+	}
+	// The data folder of several hubs is one, or their profiles would not be everybody's.
+	place, err := blob.Place(filepath.Join(h.cfg.Data, blobsDir))
+	if err != nil {
+		return err
+	}
+	h.relay, err = relay.Open(ctx, relay.Config{
+		URL: address, Version: version.String(), Address: h.cfg.Listen, Blobs: place, Logger: h.logger.With("room", "relay"),
+	})
+	return err
+}
+
+func (h *hub) leave() {
+	if h.relay != nil {
+		h.relay.Close()
+	}
+}
+
+// OpenAccess opens the users and tokens of a hub with this configuration.
+func OpenAccess(ctx context.Context, cfg Config) (*auth.DB, error) {
+	address, err := cfg.StoreAddress()
+	if err != nil {
+		return nil, err
+	}
+	if address != "" {
+		return auth.OpenPostgres(ctx, address)
+	}
+	return auth.OpenDB(ctx, cfg.Data)
+}
+
+// tell makes alerts known to all who show them.
+func (h *hub) tell(ctx context.Context, alerts []told) error {
+	e := &news{Alerts: alerts}
+	if h.relay == nil {
+		h.show(alone, e)
+		return nil
+	}
+	return h.publish(ctx, e)
+}
 
 // sparkTime bounds how long a start waits for sparklines of the last run; those
 // that are missing fill as readings come.
 const sparkTime = time.Second
 
-// restore makes the fleet and the alerts go on where the last run ended.
-func (h *hub) restore(ctx context.Context) error {
-	open, err := h.store.OpenAlerts(ctx)
-	if err != nil {
+// restore makes the fleet, and the alerts of a hub alone, go on where the last run
+// ended.
+func (h *hub) restore(ctx context.Context) (err error) {
+	if h.relay != nil { // before anything is read, so that nothing is missed
+		if h.following.read, err = h.relay.Newest(ctx); err != nil {
+			return err
+		}
+		h.following.shown, h.following.heard = maps.Clone(h.following.read), time.Now()
+		h.heard.Store(time.Now().UnixNano())
+	}
+	if err := h.restoreFleet(ctx); err != nil {
 		return err
 	}
+	h.forget()
+	if h.relay == nil {
+		return h.lead(ctx)
+	}
+	return nil
+}
+
+// restoreFleet reads what is stored of every instance.
+func (h *hub) restoreFleet(ctx context.Context) error {
 	instances, err := h.store.Instances(ctx)
 	if err != nil {
 		return err
 	}
-	counts, err := h.store.AlertCounts(ctx)
-	if err != nil {
-		return err
-	}
-	held, err := h.store.HeldAlerts(ctx, h.started)
-	if err != nil {
-		return err
-	}
-	h.alerts.engine.RestoreMarks(held)
-	h.alerts.engine.Restore(open)
-	for _, in := range instances {
+	began := time.Now()
+	for i := range instances {
+		in := &instances[i]
 		r := restored{firstSeen: in.FirstSeen, lastSeen: in.LastSeen, last: in.Last, verdict: in.Verdict}
 		r.target.Service, r.target.Instance, r.target.Labels = in.Service, in.Instance.Instance, in.Labels
-		if in.Last != nil && time.Since(h.started) < sparkTime {
+		if in.Last != nil && time.Since(began) < sparkTime {
 			series, _, err := h.store.Readings(ctx, store.Query{
 				Service: in.Service, Instance: in.Instance.Instance, From: in.Last.Time.Add(-sparkSpan), MaxPoints: sparkPoints,
 			})
@@ -133,25 +209,24 @@ func (h *hub) restore(ctx context.Context) error {
 			}
 		}
 		h.fleet.restore(r)
-		h.alerts.engine.Describe(in.Service, in.Instance.Instance, versionOf(in.Labels))
-		if in.Verdict != nil {
-			h.alerts.engine.RestoreVerdict(in.Service, in.Instance.Instance, in.VerdictAt, in.Verdict)
-		}
-		if in.Last != nil {
-			h.alerts.engine.RestoreSample(in.Service, in.Instance.Instance, in.Last)
-		}
 	}
-	undelivered, err := h.store.Undelivered(ctx)
+	return h.countAlerts(ctx)
+}
+
+// countAlerts reads how many alerts each service has, and which fire.
+func (h *hub) countAlerts(ctx context.Context) error {
+	counts, err := h.store.AlertCounts(ctx)
 	if err != nil {
 		return err
 	}
-	h.desk.Restore(undelivered)
+	open, err := h.store.OpenAlerts(ctx)
+	if err != nil {
+		return err
+	}
+	totals := map[string]int{}
 	for service, c := range counts {
-		h.fleet.counted(service, c.Total)
+		totals[service] = c.Total
 	}
-	for _, a := range open {
-		h.fleet.alerted(a, false)
-	}
-	h.forget()
+	h.fleet.counted(totals, open)
 	return nil
 }

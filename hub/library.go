@@ -24,9 +24,9 @@ func (l library) Save(ctx context.Context, c memwatch.Capture, data []byte) (cre
 	if err != nil {
 		return false, err
 	}
-	created, err = sink(l).saveCapture(ctx, c)
+	created, err = l.saveCapture(ctx, c)
 	if err == nil && created {
-		l.feed.Profile(c)
+		err = l.publish(ctx, &news{Profile: &c})
 	}
 	return created, err
 }
@@ -46,14 +46,14 @@ func (h *hub) noRoom(err error) bool {
 
 // Remove implements api.Library.
 func (l library) Remove(ctx context.Context, id string) error {
-	l.captures.Lock()
-	defer l.captures.Unlock()
-	orphan, err := l.store.DeleteCapture(ctx, id)
-	if err != nil {
-		return known(err)
-	}
-	if orphan != "" {
-		return l.blobs.Delete(ctx, orphan)
-	}
-	return nil
+	return l.guarded(ctx, true, func() error {
+		orphan, err := l.store.DeleteCapture(ctx, id)
+		if err != nil {
+			return known(err)
+		}
+		if orphan != "" {
+			return l.blobs.Delete(ctx, orphan)
+		}
+		return nil
+	})
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch/hub/alert"
+	"github.com/zupee/memwatch/hub/relay"
+	"github.com/zupee/memwatch/wire"
 )
 
 // How long each part of a shutdown may take.
@@ -55,7 +57,10 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) (err error) {
 	var wg sync.WaitGroup
 	wg.Go(func() { h.tick(background) })
 	wg.Go(func() { h.tidy(background) })
-	wg.Go(func() { h.desk.Run(background) })
+	if h.relay != nil {
+		wg.Go(func() { h.follow(background) })
+		wg.Go(func() { h.watch(background) })
+	}
 	defer wg.Wait()
 	defer stop()
 
@@ -127,7 +132,7 @@ func (h *hub) tick(ctx context.Context) {
 	every := min(time.Second, max(h.cfg.Presence.Grace/4, 20*time.Millisecond))
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	failing, back := false, false
+	failing := false
 	var checked time.Time
 	for {
 		select {
@@ -135,11 +140,11 @@ func (h *hub) tick(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if !back && time.Since(h.started) >= max(h.cfg.Presence.Grace, min(startGrace, 4*h.cfg.Presence.Grace)) {
-			back = true // whoever did not come back since the start is gone
+		if !h.back.Load() && time.Since(h.started) >= max(h.cfg.Presence.Grace, min(startGrace, 4*h.cfg.Presence.Grace)) {
+			h.back.Store(true) // whoever did not come back since the start is gone
 			h.turn(h.fleet.absent)
 		}
-		h.turn(h.fleet.sweep)
+		h.turn(func() []wire.ServiceUpdate { return h.fleet.sweep(h.heardUntil()) })
 		h.forget()
 		if time.Since(checked) >= recheckEvery {
 			checked = time.Now()
@@ -176,6 +181,9 @@ func (h *hub) tidy(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		if !h.leads() {
+			continue
+		}
 		if err := h.prune(ctx); err != nil && ctx.Err() == nil {
 			h.logger.Error("cannot remove what is too old; it is tried again in 5 minutes", "error", err)
 		}
@@ -190,6 +198,9 @@ func (h *hub) prune(ctx context.Context) error {
 	errs = append(errs, err)
 	_, err = h.blobs.Sweep(ctx, now.Add(-uploadPatience))
 	errs = append(errs, err)
+	if h.relay != nil {
+		errs = append(errs, h.relay.Tidy(ctx, relay.Keep))
+	}
 	if pruned.Chunks+pruned.Rolled+pruned.Alerts+profiles+pruned.Instances > 0 {
 		h.logger.Info("old data removed", "chunks", pruned.Chunks, "rolled up", pruned.Rolled, "alerts", pruned.Alerts, "profiles", profiles, "instances", pruned.Instances)
 	}
@@ -201,17 +212,20 @@ func (h *hub) prune(ctx context.Context) error {
 func (h *hub) pruneProfiles(ctx context.Context, now time.Time) (removed int, err error) {
 	old, err := h.blobs.Old(ctx, now.Add(-uploadPatience)) // before agents wait for the lock
 	errs := []error{err}
-	h.captures.Lock()
-	defer h.captures.Unlock()
-	removed, orphans, err := h.store.PruneCaptures(ctx, now)
-	errs = append(errs, err)
-	named, err := h.store.Blobs(ctx)
-	errs = append(errs, err)
-	if err == nil {
-		orphans = append(orphans, slices.DeleteFunc(old, func(sha256 string) bool { return named[sha256] })...)
-	}
-	for _, sha256 := range orphans {
-		errs = append(errs, h.blobs.Delete(ctx, sha256))
-	}
-	return removed, errors.Join(errs...)
+	err = h.guarded(ctx, true, func() error {
+		var orphans []string
+		var err error
+		removed, orphans, err = h.store.PruneCaptures(ctx, now)
+		errs := []error{err}
+		named, err := h.store.Blobs(ctx)
+		errs = append(errs, err)
+		if err == nil {
+			orphans = append(orphans, slices.DeleteFunc(old, func(sha256 string) bool { return named[sha256] })...)
+		}
+		for _, sha256 := range orphans {
+			errs = append(errs, h.blobs.Delete(ctx, sha256))
+		}
+		return errors.Join(errs...)
+	})
+	return removed, errors.Join(append(errs, err)...)
 }

@@ -16,17 +16,27 @@ import (
 // sink is the hub as agents' connections see it.
 type sink struct{ *hub }
 
-// Join implements ingest.Sink.
+// Join implements ingest.Sink. Hubs that share a database hear of it with what the
+// agent says next.
 func (s sink) Join(t memwatch.Target) (err error) {
-	s.turn(func() (updates []wire.ServiceUpdate) {
-		updates, err = s.fleet.join(t)
-		return updates
+	s.turn(func() []wire.ServiceUpdate {
+		if err = s.fleet.join(t); err != nil || s.relay != nil {
+			return nil
+		}
+		return s.fleet.hold(alone, t)
 	})
 	return err
 }
 
 // Leave implements ingest.Sink. Who is gone is found by the next sweeps.
-func (s sink) Leave(targets []memwatch.Target) { s.fleet.leave(targets) }
+func (s sink) Leave(targets []memwatch.Target) {
+	left := s.fleet.leave(targets)
+	if s.relay == nil {
+		s.fleet.release(alone, left)
+		return
+	}
+	s.leaving.add(left)
+}
 
 // Register implements ingest.Sink.
 func (s sink) Register(ctx context.Context, r wire.Registration) error {
@@ -37,20 +47,10 @@ func (s sink) Register(ctx context.Context, r wire.Registration) error {
 	if err != nil {
 		return err
 	}
-	s.fleet.describe(r)
-	if r.Labels == nil { // nothing is said about them
-		return nil
-	}
-	s.alerts.later(func(e *alert.Engine) []alert.Event {
-		e.Describe(r.Service, r.Instance, versionOf(r.Labels))
-		return nil
-	})
-	return nil
+	return s.publish(ctx, &news{Registration: &r})
 }
 
-// Readings implements ingest.Sink. A verdict counts as stored only after what it
-// means for the alerts is, so that a crash in between loses no alert: the agent
-// sends it again.
+// Readings implements ingest.Sink.
 func (s sink) Readings(ctx context.Context, messages []wire.Metrics) error {
 	readings := make([]store.Reading, 0, len(messages))
 	for i := range messages {
@@ -65,30 +65,7 @@ func (s sink) Readings(ctx context.Context, messages []wire.Metrics) error {
 		}
 		s.readings.Add(int64(result.Stored))
 	}
-	verdicts := map[name]*wire.Metrics{}
-	var fresh []wire.Metrics
-	for i := range messages {
-		m := &messages[i]
-		var now seen
-		s.turn(func() []wire.ServiceUpdate { now = s.fleet.see(*m); return now.updates })
-		if m.ScrapeError != nil {
-			continue
-		}
-		s.alerts.later(func(e *alert.Engine) []alert.Event { return e.Reading(judge(m)) })
-		if m.Verdict != nil {
-			verdicts[name{m.Service, m.Instance}] = m
-		}
-		if now.fresh {
-			fresh = append(fresh, now.metrics)
-		}
-	}
-	if err := s.alerts.save(ctx); err != nil {
-		return err
-	}
-	for i := range fresh {
-		s.feed.Reading(fresh[i])
-	}
-	return s.saveVerdicts(ctx, verdicts)
+	return s.publish(ctx, &news{Readings: messages})
 }
 
 // versionOf is what a target's labels say it is; "" when they do not.
@@ -111,7 +88,7 @@ func judge(m *wire.Metrics) alert.Reading {
 }
 
 // saveVerdicts saves them side by side, so that they share few commits.
-func (s sink) saveVerdicts(ctx context.Context, verdicts map[name]*wire.Metrics) error {
+func (h *hub) saveVerdicts(ctx context.Context, verdicts map[name]*wire.Metrics) error {
 	const together = 64
 	slots := make(chan struct{}, together)
 	var wg sync.WaitGroup
@@ -121,7 +98,7 @@ func (s sink) saveVerdicts(ctx context.Context, verdicts map[name]*wire.Metrics)
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if err := s.store.SaveVerdict(ctx, m.Service, m.Instance, m.Timestamp.Time(), m.Verdict); err != nil {
+			if err := h.store.SaveVerdict(ctx, m.Service, m.Instance, m.Timestamp.Time(), m.Verdict); err != nil {
 				mu.Lock()
 				errs = append(errs, err)
 				mu.Unlock()
@@ -137,55 +114,42 @@ var errBytesGone = errors.New("the profile's bytes were removed meanwhile")
 
 // Snapshot implements ingest.Sink.
 func (s sink) Snapshot(ctx context.Context, m wire.Snapshot) error {
-	if m.Capture == nil {
-		return s.alerts.observe(ctx, func(e *alert.Engine) []alert.Event {
-			return e.Snapshot(m.Service, m.Instance, m.Filename, m.Timestamp.Time())
-		})
+	said := &news{Snapshot: &m}
+	if m.Capture != nil {
+		created, err := s.saveCapture(ctx, *m.Capture)
+		if err != nil {
+			return err
+		}
+		if created {
+			said.Profile = m.Capture
+		}
 	}
-	created, err := s.saveCapture(ctx, *m.Capture)
-	if err != nil {
-		return err
-	}
-	err = s.alerts.observe(ctx, func(e *alert.Engine) []alert.Event { return e.Capture(*m.Capture) })
-	if err != nil {
-		return err
-	}
-	if created {
-		s.feed.Profile(*m.Capture)
-	}
-	return nil
+	return s.publish(ctx, said)
 }
 
-func (s sink) saveCapture(ctx context.Context, c memwatch.Capture) (created bool, err error) {
-	s.captures.Lock()
-	defer s.captures.Unlock()
-	has, err := s.blobs.Has(ctx, c.SHA256)
-	if err != nil {
-		return false, err
-	}
-	if !has {
-		return false, fmt.Errorf("save capture %s: %w", c.ID, errBytesGone)
-	}
-	return s.store.SaveCapture(ctx, c)
+func (h *hub) saveCapture(ctx context.Context, c memwatch.Capture) (created bool, err error) {
+	err = h.guarded(ctx, false, func() error {
+		has, err := h.blobs.Has(ctx, c.SHA256)
+		if err != nil {
+			return err
+		}
+		if !has {
+			return fmt.Errorf("save capture %s: %w", c.ID, errBytesGone)
+		}
+		created, err = h.store.SaveCapture(ctx, c)
+		return err
+	})
+	return created && err == nil, err
 }
 
-// turn does something to the fleet, and tells browsers and the alerts who came
-// and went by it.
-func (h *hub) turn(do func() []wire.ServiceUpdate) {
-	h.presence.Lock()
-	defer h.presence.Unlock()
-	for _, u := range do() {
-		h.feed.Status(u)
-		if u.Instance == "" {
-			continue
-		}
-		status := alert.Status{
-			Service: u.Service, Instance: u.Instance, At: time.Now(),
-			Connected: u.Status == wire.Connected, Unread: !h.fleet.read(name{u.Service, u.Instance}),
-		}
-		if u.Status == wire.Unreachable {
-			status.Reason = u.Reason
-		}
-		h.alerts.later(func(e *alert.Engine) []alert.Event { return e.Status(status) })
+// guarded keeps a profile from being removed, by this hub or another, between the
+// check that its bytes are there and the moment when a capture names them. Who
+// removes is alone.
+func (h *hub) guarded(ctx context.Context, alone bool, do func() error) error {
+	h.captures.Lock()
+	defer h.captures.Unlock()
+	if h.relay == nil {
+		return do()
 	}
+	return h.relay.Guard(ctx, alone, do)
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -35,6 +36,9 @@ func (h *hub) stats(ctx context.Context) (api.Stats, error) {
 	if n := h.alerts.unsaved(); n > 0 {
 		out.Problems = append(out.Problems, fmt.Sprintf("%d alerts cannot be saved; they are tried again every second: see the log.", n))
 	}
+	if h.relay != nil {
+		out.Hubs = h.others()
+	}
 	out.TotalServices, out.ConnectedServices, out.TotalInstances = h.fleet.counts()
 	return out, nil
 }
@@ -48,6 +52,20 @@ func (h *hub) connected() []api.Agent {
 			Remote: a.Remote, Version: a.Version, Since: memwatch.Milli(a.Since), Heard: memwatch.Milli(a.Heard), Targets: a.Targets,
 			Readings: a.Readings, Refused: a.Refused, Refusal: a.Refusal, LagSeconds: a.Lag.Seconds(),
 		})
+	}
+	return out
+}
+
+// others are all hubs that share the database, this one among them.
+func (h *hub) others() (out []api.Hub) {
+	for _, o := range *h.hubs.Load() {
+		this := o.ID == h.relay.ID()
+		if this {
+			o.Leads = h.leads()
+		}
+		if o.Alive {
+			out = append(out, api.Hub{Address: o.Address, Version: o.Version, Started: memwatch.Milli(o.Started), Leads: o.Leads, This: this})
+		}
 	}
 	return out
 }
@@ -70,6 +88,9 @@ func memory() api.Memory {
 func (h *hub) ready(ctx context.Context) error {
 	if err := h.store.Ready(ctx); err != nil {
 		return fmt.Errorf("the database cannot be read: %w", err)
+	}
+	if time.Since(h.heardUntil()) > deafAfter {
+		return errors.New("the other hubs are not heard: see the log")
 	}
 	if n := h.alerts.unsaved(); n > 0 {
 		return fmt.Errorf("%d alerts cannot be saved: see the log", n)

@@ -19,7 +19,7 @@ import (
 func (h *hub) handler() http.Handler {
 	view := past{h.store, h.blobs}
 	h.rest = api.New(api.Options{
-		Fleet: h.fleet, Store: view, Blobs: view, Decisions: decisions{h.alerts}, Stats: h.stats, Ready: h.ready, Agents: h.connected,
+		Fleet: h.fleet, Store: view, Blobs: view, Decisions: decisions{h}, Stats: h.stats, Ready: h.ready, Agents: h.connected,
 		Metrics: h.registry, Started: h.started, Logger: h.logger.With("room", "api"),
 		Library: library{h}, MaxProfileBytes: h.cfg.Ingest.MaxProfileBytes, People: people{h},
 		Version: version.String(),

@@ -27,7 +27,9 @@
 // falls too far behind is closed with 1013 (try again later).
 //
 // After every hello: fetch the state over REST, then apply the events with a
-// sequence above the hello's. Applying one twice does no harm.
+// sequence above the hello's. Applying one twice does no harm. Of several hubs that
+// share a database each has numbers of its own, so a hello is a new beginning, and
+// what follows it may reach back some seconds.
 //
 // A browser may send watch at any time; it chooses the services whose
 // metricsUpdate events come, all of them until it is sent. Events of other

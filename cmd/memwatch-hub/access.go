@@ -17,57 +17,66 @@ import (
 	"golang.org/x/term"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/hub"
 	"github.com/zupee/memwatch/hub/auth"
 	"github.com/zupee/memwatch/internal/output"
 )
 
 // place is where the commands find users and tokens.
-type place struct{ config, data string }
+type place struct{ config, data, store string }
 
 func (p *place) flags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&p.config, "config", "", "the hub's configuration `file`, which names its folder")
 	cmd.PersistentFlags().StringVar(&p.data, "data", "", "the hub's `folder` (default: the configuration's)")
+	cmd.PersistentFlags().StringVar(&p.store, "store", "", "the hubs' PostgreSQL `address` (default: the configuration's)")
 }
 
-// folder is the hub's.
-func (p *place) folder() (string, error) {
-	if p.data != "" {
-		return p.data, nil
-	}
+// hub is the configuration of the hub that the flags name.
+func (p *place) hub() (hub.Config, error) {
 	cfg, err := load(p.config)
 	if err != nil {
-		return "", usageError{err}
+		return cfg, usageError{err}
 	}
-	return cfg.Data, nil
+	if p.data != "" {
+		cfg.Data = p.data
+	}
+	if p.store != "" {
+		cfg.Store, cfg.StoreFile = p.store, ""
+	}
+	return cfg, nil
 }
 
 // with opens the database that there must be, and closes it after.
 func (p *place) with(ctx context.Context, do func(*auth.DB) error) error {
-	dir, err := p.folder()
+	cfg, err := p.hub()
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, auth.FileName)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no hub has users or tokens in %s (%s is missing): name the hub's folder with --data or --config", dir, auth.FileName)
+	if _, err := os.Stat(filepath.Join(cfg.Data, auth.FileName)); !cfg.Shared() && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no hub has users or tokens in %s (%s is missing): name the hub's folder with --data or --config", cfg.Data, auth.FileName)
 	}
-	return within(ctx, dir, do)
+	return within(ctx, cfg, do)
 }
 
 // making does so too, makes the database if need be, and says where it is.
 func (p *place) making(cmd *cobra.Command, do func(*auth.DB) error) error {
-	dir, err := p.folder()
+	cfg, err := p.hub()
 	if err != nil {
 		return err
 	}
-	if err := within(cmd.Context(), dir, do); err != nil {
+	if err := within(cmd.Context(), cfg, do); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "kept in %s\n", filepath.Join(dir, auth.FileName))
+	where := filepath.Join(cfg.Data, auth.FileName)
+	if cfg.Shared() {
+		where = "PostgreSQL"
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "kept in %s\n", where)
 	return nil
 }
 
-func within(ctx context.Context, dir string, do func(*auth.DB) error) (err error) {
-	db, err := auth.OpenDB(ctx, dir)
+func within(ctx context.Context, cfg hub.Config, do func(*auth.DB) error) (err error) {
+	db, err := hub.OpenAccess(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -100,6 +100,19 @@ type Stats struct {
 	Version           string  `json:"version"`
 	// Problems say what the hub cannot do now, in words; empty when all is well.
 	Problems []string `json:"problems" nullable:"false"`
+	// Hubs are those that share the database, this one among them; absent for one alone.
+	Hubs []Hub `json:"hubs,omitempty"`
+}
+
+// Hub is one of several on one database.
+type Hub struct {
+	Address string             `json:"address"` // where it listens
+	Version string             `json:"version"`
+	Started memwatch.UnixMilli `json:"started"`
+	// Leads: it decides about alerts and tells people.
+	Leads bool `json:"leads"`
+	// This: it gave the answer.
+	This bool `json:"this"`
 }
 
 // Memory is the hub's own, in bytes.

@@ -14,6 +14,9 @@ type Config struct {
 	// Origins are hosts of pages, besides the hub's own, that may connect
 	// (patterns as in path.Match).
 	Origins []string `yaml:"origins"`
+	// Overlap is from how long before they came browsers get events, for the state
+	// that they fetch may be from a hub that has not heard of them yet.
+	Overlap time.Duration `yaml:"-"`
 }
 
 // DefaultConfig is what serves well: four frames a second to each of 5,000 browsers.

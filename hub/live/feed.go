@@ -91,7 +91,7 @@ func (f *Feed) publish(k key, message func(seq uint64) any) {
 	defer f.mu.Unlock()
 	f.seq++
 	now := time.Now()
-	if f.clients == 0 && now.Sub(f.left) > keep {
+	if f.clients == 0 && now.Sub(f.left) > keep && f.cfg.Overlap == 0 {
 		f.log.pass(f.seq) // whoever comes next starts after this one
 		return
 	}
@@ -127,8 +127,20 @@ func (f *Feed) enter(at place) (hello wire.Hello, ok bool) {
 	hello = wire.Hello{Type: wire.TypeHello, Seq: f.seq, Version: f.version, Epoch: f.epoch}
 	if at.epoch == f.epoch && at.seq >= f.log.lost && at.seq <= f.seq {
 		hello.Seq, hello.Resumed = at.seq, true
+	} else if f.cfg.Overlap > 0 {
+		hello.Seq = max(f.log.lost, min(f.seq, f.log.before(time.Now().Add(-f.cfg.Overlap))))
 	}
 	return hello, true
+}
+
+// Restart makes every browser start anew from the present state.
+func (f *Feed) Restart() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seq++
+	f.log.pass(f.seq)
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
 func (f *Feed) leave() {

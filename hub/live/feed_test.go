@@ -157,3 +157,52 @@ func TestBrowserStartsAnewWhereItsPlaceIsGone(t *testing.T) {
 		}
 	}
 }
+
+// frame reads one frame as text.
+func frame(t *testing.T, conn *ws.Conn) string {
+	t.Helper()
+	_, b, err := conn.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestWithAnOverlapABrowserGetsWhatHappenedJustBefore(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Window, cfg.Overlap = 10*time.Millisecond, time.Minute
+	f, dial := serve(t, cfg)
+	f.Status(wire.ServiceUpdate{Service: "shop", Instance: "shop-1", Status: wire.Disconnected})
+	conn := dial()
+	var hello wire.Hello
+	if err := json.Unmarshal([]byte(frame(t, conn)), &hello); err != nil || hello.Type != wire.TypeHello {
+		t.Fatalf("%+v, %v", hello, err)
+	}
+	var status wire.ServiceUpdate
+	if err := json.Unmarshal([]byte(frame(t, conn)), &status); err != nil || status.Status != wire.Disconnected || status.Seq <= hello.Seq {
+		t.Errorf("%+v after the hello %d, %v: want the status", status, hello.Seq, err)
+	}
+}
+
+func TestARestartEndsConnectionsAndNewOnesBeginAfterIt(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Window, cfg.Overlap = 10*time.Millisecond, time.Minute
+	f, dial := serve(t, cfg)
+	conn := dial()
+	frame(t, conn)
+	f.Profile(memwatch.Capture{ID: "before"})
+	f.Restart()
+	var err error
+	for err == nil {
+		_, _, err = conn.Read(t.Context())
+	}
+	if !strings.Contains(err.Error(), "1013") {
+		t.Errorf("%v, want to come again with 1013", err)
+	}
+	conn = dial()
+	frame(t, conn)
+	f.Profile(memwatch.Capture{ID: "after"})
+	if got := frame(t, conn); !strings.Contains(got, `"after"`) || strings.Contains(got, `"before"`) {
+		t.Errorf("after a restart: %s", got)
+	}
+}

@@ -1,6 +1,9 @@
 package live
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // key names the state that an event replaces; the zero key replaces nothing.
 type key struct {
@@ -107,4 +110,14 @@ func (l *log) since(cursor uint64, wanted func(*event) bool, dst []*event) (_ []
 		cursor = e.seq
 	}
 	return dst, cursor, true
+}
+
+// before is where a reader starts who is to get all events since a time: the newest
+// number before them, or the greatest of all when there are none.
+func (l *log) before(since time.Time) uint64 {
+	cursor := uint64(math.MaxUint64)
+	for e := l.root.prev; e != &l.root && e.at.After(since); e = e.prev {
+		cursor = e.seq - 1
+	}
+	return cursor
 }

@@ -60,6 +60,15 @@ func newChannel(r rules, s sender, link string, ledger Ledger, logger *slog.Logg
 	return c
 }
 
+// clear forgets what another hub may have told meanwhile.
+func (c *channel) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.inbox)
+	clear(c.items)
+	c.failures, c.retryAt = 0, time.Time{}
+}
+
 func (c *channel) restore(a *memwatch.Alert) {
 	it := &item{alert: *a, delivery: memwatch.Delivery{Channel: c.Name}}
 	for _, d := range a.Deliveries {

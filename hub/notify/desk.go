@@ -40,9 +40,10 @@ func New(cfg Config, link string, ledger Ledger, logger *slog.Logger, reg promet
 }
 
 // Restore takes the alerts of the last run of which a channel may still have to
-// be told, with their deliveries. It comes before Run.
+// be told, with their deliveries, and forgets all others. It comes before Run.
 func (d *Desk) Restore(alerts []memwatch.Alert) {
 	for _, c := range d.channels {
+		c.clear()
 		for i := range alerts {
 			c.restore(&alerts[i])
 		}
@@ -57,7 +58,7 @@ func (d *Desk) Tell(a memwatch.Alert) {
 }
 
 // Run tells what is to be told until ctx ends. What is not told by then is told
-// by the next run.
+// by the next run, here or by another hub.
 func (d *Desk) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, c := range d.channels {

@@ -230,6 +230,7 @@ export const stats = obj({
   memoryUsage: obj({ rss: num, heapTotal: num, heapUsed: num }),
   version: str,
   problems: nullable(list(str)),
+  hubs: opt(list(obj({ address: str, version: str, started: num, leads: bool, this: bool }))),
 });
 
 export interface FlameNode {
