@@ -16,6 +16,8 @@ import (
 // connects and never reads.
 type browsers struct {
 	late lags // from the time in a reading to its arrival
+	// again makes them connect again when they are cut off, as a page does.
+	again bool
 
 	mu     sync.Mutex
 	failed error
@@ -35,6 +37,13 @@ func (b *browsers) watch(ctx context.Context, wg *sync.WaitGroup, hubURL string,
 				return
 			}
 			b.read(ctx, conn)
+			for b.again && ctx.Err() == nil {
+				pause(ctx, 500*time.Millisecond)
+				if conn, _, err := ws.Dial(ctx, "ws"+hubURL[len("http"):]+"/ws", ws.DialOptions{MaxFrameBytes: 64 << 20}); err == nil { //nolint:bodyclose // ws.Dial closes it
+					b.read(ctx, conn)
+					_ = conn.CloseNow()
+				}
+			}
 		})
 	}
 	return nil

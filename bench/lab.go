@@ -78,7 +78,9 @@ func (l *lab) start(ctx context.Context, waitURL bool, name string, args ...stri
 	}
 	p := &process{cmd: exec.CommandContext(ctx, path, args...)}
 	p.cmd.Dir = l.dir
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// A session of its own, as a service manager gives it: the kernel shares the CPU out
+	// among sessions, not processes.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -103,6 +105,12 @@ func (l *lab) start(ctx context.Context, waitURL bool, name string, args ...stri
 
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Wait()
+}
+
+// kill ends it as a crash does.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 }
 

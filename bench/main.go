@@ -34,6 +34,8 @@ var rows = []row{
 	{"target", target, ""},
 	{"hub", central, ""},
 	{"soak", soak, "one run; medians of its minutes (least–most)"},
+	{"replicas", replicas, "one run; medians of its minutes (least–most)"},
+	{"scale", scale, ""},
 	{"micro", micro, ""},
 }
 
