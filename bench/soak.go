@@ -113,13 +113,14 @@ func total(ps []*process, of func(*process) (float64, error)) float64 {
 	return sum
 }
 
-// check holds the store against the books, and counts the alerts.
+// check counts the alerts, before agents that have ended count as gone, and holds
+// the store against the books.
 func (s *soaking) check(ctx context.Context, hubURL string) (found audit, alerts int, err error) {
-	if found, err = s.agents.books.compare(ctx, hubURL); err != nil {
+	var answer struct{ Total int }
+	if err := ask(ctx, hubURL+"/api/alerts?limit=1", &answer); err != nil {
 		return found, 0, err
 	}
-	var answer struct{ Total int }
-	err = ask(ctx, hubURL+"/api/alerts?limit=1", &answer)
+	found, err = s.agents.books.compare(ctx, hubURL)
 	return found, answer.Total, err
 }
 
