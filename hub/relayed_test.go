@@ -390,6 +390,13 @@ func TestAHubThatWasDeafForLongReadsTheStateAnew(t *testing.T) {
 	s := r.agent()
 	s.ack(batch("b1", wire.NewMetrics("", shop, sampleAt(time.Now(), 1e8), leaking())), "b1")
 	eventually(t, "the alert", r.fires(1))
+	eventually(t, "the verdict is stored", func() error {
+		known, err := deaf.store.Instances(t.Context())
+		if err == nil && (len(known) != 1 || known[0].Verdict == nil) {
+			err = errNotYet
+		}
+		return err
+	})
 	browser := httptest.NewServer(deaf.feed)
 	defer browser.Close()
 	b := (&running{t: t, addr: browser.Listener.Addr().String(), http: browser.Client()}).dial("/")

@@ -107,7 +107,7 @@ func versions(ctx context.Context, db *sql.DB, dialect goose.Dialect) (p *goose.
 	folder, options := "sqlite", []goose.ProviderOption(nil)
 	if dialect == goose.DialectPostgres {
 		folder = "postgres"
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID))
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID), lock.WithLockTimeout(1, 300))
 		if err != nil {
 			return nil, 0, 0, err
 		}
