@@ -346,7 +346,11 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // joined is a hub of another version, without what is above its relay.
 func joined(t *testing.T, url string, beside *running) *relay.Relay {
 	t.Helper()
-	place, err := blob.Place(filepath.Join(beside.dir, blobsDir))
+	files, err := blob.OpenFiles(blob.Config{Dir: filepath.Join(beside.dir, blobsDir)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	place, err := files.Place()
 	if err != nil {
 		t.Fatal(err)
 	}

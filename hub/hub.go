@@ -123,10 +123,13 @@ func (h *hub) join(ctx context.Context) error {
 	if err != nil || address == "" {
 		return err
 	}
-	// The data folder of several hubs is one, or their profiles would not be everybody's.
-	place, err := blob.Place(filepath.Join(h.cfg.Data, blobsDir))
-	if err != nil {
-		return err
+	// Profiles must be everybody's: those of hubs with object stores are where their
+	// addresses say, folders are known by a name that lies in them.
+	place := "an object store"
+	if files, ok := h.blobs.(*blob.Files); ok {
+		if place, err = files.Place(); err != nil {
+			return err
+		}
 	}
 	h.relay, err = relay.Open(ctx, relay.Config{
 		URL: address, Version: version.String(), Address: h.cfg.Listen, Blobs: place, Logger: h.logger.With("room", "relay"),

@@ -13,12 +13,10 @@ import (
 // placeFile lies in a folder of profiles and names it.
 const placeFile = "place"
 
-// Place names a folder of profiles, so that hubs on several machines can tell
-// whether they have the same one; it makes the name with the first question.
-func Place(dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return "", fmt.Errorf("folder of profiles: %w", err)
-	}
+// Place names the folder, so that hubs on several machines can tell whether they
+// have the same one; it makes the name with the first question.
+func (f *Files) Place() (string, error) {
+	dir := f.cfg.Dir
 	path := filepath.Join(dir, placeFile)
 	named := func() (string, error) {
 		b, err := os.ReadFile(path)
@@ -32,16 +30,16 @@ func Place(dir string) (string, error) {
 		return name, err
 	}
 	// Whole before it has its name: several hubs may ask at the same time.
-	f, err := os.CreateTemp(dir, placeFile+"-*")
+	made, err := os.CreateTemp(dir, placeFile+"-*")
 	if err != nil {
 		return "", fmt.Errorf("name the folder of profiles: %w", err)
 	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = fmt.Fprintln(f, rand.Text())
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	defer func() { _ = os.Remove(made.Name()) }()
+	_, err = fmt.Fprintln(made, rand.Text())
+	if err = errors.Join(err, made.Sync(), made.Close()); err != nil {
 		return "", fmt.Errorf("name the folder of profiles: %w", err)
 	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Link(made.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("name the folder of profiles: %w", err)
 	}
 	return named()
