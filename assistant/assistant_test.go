@@ -1,8 +1,12 @@
 package assistant
 
 import (
+	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +67,37 @@ func TestWhatIsNoHubIsSaidToBeNone(t *testing.T) {
 			t.Errorf("%q: %v", body, err)
 		}
 		s.Close()
+	}
+}
+
+func TestAHubsOwnAuthorityIsTrustedWhenItIsNamed(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/under/api/alerts" || r.URL.RawQuery != "limit=1" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write([]byte(`{"alerts":[],"total":7}`))
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // one client refuses the certificate
+	s.StartTLS()
+	defer s.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for ca, says := range map[string]string{"": "--ca-file", file: ""} {
+		c, err := newClient(Config{Hub: s.URL + "/under/", CAFile: ca})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := get[api.Alerts](t.Context(), c, url.Values{"limit": {"1"}}, "alerts")
+		c.http.CloseIdleConnections()
+		if says == "" && (err != nil || got.Total != 7) {
+			t.Errorf("with its authority named: %+v, %v", got, err)
+		}
+		if says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("without: %v; want %q", err, says)
+		}
 	}
 }
 

@@ -147,6 +147,10 @@ func (c *client) away(err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
+	var cert *tls.CertificateVerificationError
+	if errors.As(err, &cert) {
+		return fmt.Errorf("the hub at %s has a certificate that is not trusted here (%w): name its authority's by --ca-file", c.base, err)
+	}
 	return fmt.Errorf("the hub at %s cannot be reached (%w): is it running, and is --hub its address?", c.base, err)
 }
 
