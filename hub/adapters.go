@@ -26,6 +26,9 @@ func known(err error) error {
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, blob.ErrNotFound) {
 		return fmt.Errorf("%w: %w", api.ErrNotFound, err)
 	}
+	if errors.Is(err, store.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+	}
 	return err
 }
 

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,10 @@ func TestWhatComesWhileTheDatabaseIsAwayIsTakenWhenItIsBack(t *testing.T) {
 	}
 	if response, body := r.request(http.MethodGet, "/readyz", nil); response.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("ready without a database: %d %s", response.StatusCode, body)
+	}
+	if response, body := r.request(http.MethodGet, "/api/alerts", nil); response.StatusCode != http.StatusServiceUnavailable ||
+		response.Header.Get("Retry-After") == "" || !strings.Contains(body, "the hub's database cannot be reached") {
+		t.Errorf("asked for alerts: %d %s", response.StatusCode, body)
 	}
 	back := make(chan error)
 	go func() { back <- server.Begin() }()

@@ -13,6 +13,10 @@ import (
 // ErrNotFound is returned by the rooms behind the API for what does not exist.
 var ErrNotFound = errors.New("not found")
 
+// ErrUnavailable is returned by the rooms behind the API while their database cannot
+// be reached.
+var ErrUnavailable = errors.New("database cannot be reached")
+
 // Problem is every error's body (RFC 9457, application/problem+json).
 type Problem struct {
 	Type   string `json:"type" doc:"about:blank: the title says it"`

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -189,6 +190,11 @@ func (s *Server) outside(ctx context.Context, id string, err error) error {
 	}
 	if ctx.Err() == nil { // else nobody waits for the answer
 		s.logger.Error("request failed", "operation", id, "error", err)
+	}
+	if errors.Is(err, ErrUnavailable) {
+		p := newProblem(http.StatusServiceUnavailable, "Unavailable", "the hub's database cannot be reached: try again")
+		p.header = http.Header{"Retry-After": {"5"}}
+		return p
 	}
 	return newProblem(http.StatusInternalServerError, "Internal error", "the hub's log says more")
 }
