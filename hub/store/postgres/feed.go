@@ -110,9 +110,8 @@ func (s *Store) changesNow(ctx context.Context, after store.Cursor) (out store.C
 		if out.Next, err = cursor(ctx, tx); err != nil {
 			return err
 		}
-		_, now, _ := strings.Cut(string(out.Next), "@")
-		if ms, err := strconv.ParseInt(now, 10, 64); err != nil || ms-at > feedReach.Milliseconds() {
-			return errors.Join(err, store.ErrGap)
+		if err := reaches(ctx, tx, snapshot, at, out.Next); err != nil {
+			return err
 		}
 		c, err := s.readFeed(ctx, tx, snapshot)
 		if err != nil {
@@ -121,6 +120,21 @@ func (s *Store) changesNow(ctx context.Context, after store.Cursor) (out store.C
 		return s.fill(ctx, tx, c, &out)
 	})
 	return out, err
+}
+
+// reaches reports store.ErrGap when the feed does not reach back to a cursor.
+func reaches(ctx context.Context, tx pgx.Tx, snapshot string, at int64, now store.Cursor) error {
+	_, ms, _ := strings.Cut(string(now), "@")
+	if ms, err := strconv.ParseInt(ms, 10, 64); err != nil || ms-at > feedReach.Milliseconds() {
+		return errors.Join(err, store.ErrGap)
+	}
+	// A database that was set back to an older state counts its transactions anew.
+	var ahead bool
+	err := tx.QueryRow(ctx, "SELECT pg_snapshot_xmin($1::text::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())", snapshot).Scan(&ahead)
+	if err == nil && ahead {
+		err = store.ErrGap
+	}
+	return err
 }
 
 // readFeed puts together what the transactions of other hubs say that a snapshot

@@ -190,9 +190,13 @@ func TestACommitThatComesLateIsNotMissed(t *testing.T) {
 
 func TestACursorThatIsTooOldSaysSo(t *testing.T) {
 	s := open(t, postgres.Config{URL: pgtest.Database(t)})
-	old := store.Cursor(fmt.Sprintf("1:1:@%d", time.Now().Add(-time.Hour).UnixMilli()))
-	if _, err := s.Changes(t.Context(), old); !errors.Is(err, store.ErrGap) {
-		t.Errorf("%v", err)
+	for why, cursor := range map[string]string{
+		"an hour ago":        fmt.Sprintf("1:1:@%d", time.Now().Add(-time.Hour).UnixMilli()),
+		"of a later history": fmt.Sprintf("999999999:999999999:@%d", time.Now().UnixMilli()),
+	} {
+		if _, err := s.Changes(t.Context(), store.Cursor(cursor)); !errors.Is(err, store.ErrGap) {
+			t.Errorf("%s: %v", why, err)
+		}
 	}
 	if _, err := s.Changes(t.Context(), "yesterday"); err == nil || errors.Is(err, store.ErrGap) {
 		t.Errorf("no cursor at all: %v", err)
