@@ -78,6 +78,12 @@ func TestOnceNamesEachKindOfLeak(t *testing.T) {
 // there are enough to judge it, however long that takes on a busy machine.
 func enough(t *testing.T, service string) (context.Context, string) {
 	t.Helper()
+	return afterReadings(t, 140, service)
+}
+
+// afterReadings is a way to a service whose context ends after so many readings.
+func afterReadings(t *testing.T, n int64, service string) (context.Context, string) {
+	t.Helper()
 	to, err := url.Parse(service)
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +96,7 @@ func enough(t *testing.T, service string) (context.Context, string) {
 	var readings atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		proxy.ServeHTTP(w, r)
-		if r.URL.Path == "/debug/vars" && readings.Add(1) == 140 {
+		if r.URL.Path == "/debug/vars" && readings.Add(1) == n {
 			cancel()
 		}
 	}))
@@ -228,7 +234,8 @@ func TestFoundOutweighsUnreadable(t *testing.T) {
 func TestRecordThenReplay(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "rec")
-	status, out, errOut := call(t, "record", target(t), "--for", "700ms", "--interval", "100ms", "--out", dir)
+	ctx, url := afterReadings(t, 8, target(t))
+	status, out, errOut := callWith(ctx, nil, "record", url, "--for", "80s", "--interval", "100ms", "--out", dir)
 	if status != exitOK || !strings.Contains(out, "0 failed") {
 		t.Fatalf("record: %d %s %s", status, out, errOut)
 	}

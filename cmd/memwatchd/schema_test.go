@@ -39,6 +39,7 @@ func TestTheSchemasAreFresh(t *testing.T) {
 func TestWhatIsWrittenFitsItsSchema(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "rec")
+	ctx, url := afterReadings(t, 3, target(t))
 	for _, c := range []struct {
 		file   string
 		status int
@@ -51,7 +52,7 @@ func TestWhatIsWrittenFitsItsSchema(t *testing.T) {
 		{"config.schema.json", exitOK, []string{"config", "show", "../../config.example.yaml"}},
 		{"once.schema.json", exitUnjudged, []string{"once", "--for", "300ms", "--interval", "100ms", "--save", t.TempDir(), target(t), "--", "true"}},
 		{"once.schema.json", exitUnjudged, []string{"once", "--for", "200ms", "--interval", "100ms", closed(t)}},
-		{"record.schema.json", exitOK, []string{"record", target(t), "--for", "200ms", "--interval", "100ms", "--out", dir}},
+		{"record.schema.json", exitOK, []string{"record", url, "--for", "80s", "--interval", "100ms", "--out", dir}},
 		{"replay.schema.json", exitOK, []string{"replay", filepath.Join(recorded, "leaky-map")}},
 	} {
 		args := []string{c.args[0], "--output", "json"}
@@ -59,7 +60,11 @@ func TestWhatIsWrittenFitsItsSchema(t *testing.T) {
 			args = []string{"config", c.args[1], "--output", "json"}
 			c.args = c.args[1:]
 		}
-		status, out, errOut := call(t, append(args, c.args[1:]...)...)
+		in := t.Context()
+		if c.args[0] == "record" {
+			in = ctx
+		}
+		status, out, errOut := callWith(in, nil, append(args, c.args[1:]...)...)
 		if status != c.status || errOut != "" {
 			t.Errorf("%v: status %d, want %d: %s", c.args, status, c.status, errOut)
 			continue
