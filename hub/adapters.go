@@ -119,6 +119,15 @@ type incoming struct {
 	hub *hub
 }
 
+// Has implements ingest.Blobs.
+func (in incoming) Has(ctx context.Context, sha256 string) (bool, error) {
+	has, err := in.Store.Has(ctx, sha256)
+	if err != nil {
+		in.hub.saved(err)
+	}
+	return has, err
+}
+
 // Write implements ingest.Blobs.
 func (in incoming) Write(ctx context.Context, sha256 string, offset int64, part []byte) (int64, error) {
 	next, err := in.Store.Write(ctx, sha256, offset, part)
@@ -129,7 +138,7 @@ func (in incoming) Write(ctx context.Context, sha256 string, offset int64, part 
 	case errors.Is(err, blob.ErrTooLarge):
 		return next, fmt.Errorf("%w: %w", ingest.ErrTooLarge, err)
 	}
-	if in.hub.noRoom(err) {
+	if in.hub.saved(err) {
 		return next, fmt.Errorf("%w: %w", ingest.ErrFull, err)
 	}
 	return next, err
@@ -138,6 +147,7 @@ func (in incoming) Write(ctx context.Context, sha256 string, offset int64, part 
 // Finish implements ingest.Blobs.
 func (in incoming) Finish(ctx context.Context, sha256 string, size int64) error {
 	err := in.Store.Finish(ctx, sha256, size)
+	in.hub.saved(err)
 	if errors.Is(err, blob.ErrMismatch) {
 		return fmt.Errorf("%w: %w", ingest.ErrCorrupt, err)
 	}

@@ -1,10 +1,13 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -23,16 +26,17 @@ const (
 )
 
 // Backup copies a hub's data folder as it is at one moment into the new folder
-// to, and writes to out what it has. The hub may be running. The copy is a data
+// to, and writes to out what it has; with blobs, the URL of an object store, the
+// profiles are copied from there. The hub may be running. The copy is a data
 // folder itself: to restore it, start a hub on it. It is whole or absent.
-func Backup(ctx context.Context, data, to string, out io.Writer) error {
+func Backup(ctx context.Context, data, blobs, to string, out io.Writer) error {
 	if _, err := os.Lstat(to); err == nil {
 		return fmt.Errorf("back up to %s: it is there already: want a new folder", to)
 	}
 	var b backup
 	err := durable.WriteDir(to, func(dir string) error {
 		var err error
-		b, err = copyData(ctx, data, dir)
+		b, err = copyData(ctx, data, cmp.Or(blobs, filepath.Join(data, blobsDir)), dir)
 		return err
 	})
 	if err != nil {
@@ -53,7 +57,7 @@ type backup struct {
 	lost                        []error // profiles whose bytes were removed meanwhile, or are damaged
 }
 
-func copyData(ctx context.Context, data, dir string) (b backup, err error) {
+func copyData(ctx context.Context, data, blobs, dir string) (b backup, err error) {
 	path := filepath.Join(dir, databaseFile)
 	db, err := sqlite.Backup(ctx, filepath.Join(data, databaseFile), path)
 	if err != nil {
@@ -67,12 +71,21 @@ func copyData(ctx context.Context, data, dir string) (b backup, err error) {
 	if err != nil {
 		return b, err
 	}
+	from, err := openPlace(ctx, blobs, math.MaxInt64, math.MaxInt64, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return b, err
+	}
+	defer closeBlobs(from)
+	into, err := blob.OpenFiles(blob.Config{Dir: filepath.Join(dir, blobsDir), MaxBlobBytes: math.MaxInt64, MaxBytes: math.MaxInt64})
+	if err != nil {
+		return b, err
+	}
 	copied := map[string]error{}
 	for _, c := range captures { // after the database: what it names was there before
 		err, done := copied[c.SHA256]
 		if !done {
 			var n int64
-			n, err = blob.Copy(ctx, filepath.Join(data, blobsDir), filepath.Join(dir, blobsDir), c.SHA256)
+			n, err = blob.Copy(ctx, from, into, c.SHA256)
 			copied[c.SHA256] = err
 			b.bytes += n
 		}

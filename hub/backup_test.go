@@ -64,7 +64,7 @@ func TestABackupUnderLoadRestoresElsewhere(t *testing.T) {
 	before := acked.Load()
 	to := filepath.Join(t.TempDir(), "copy")
 	var out bytes.Buffer
-	err := Backup(context.Background(), data, to, &out)
+	err := Backup(context.Background(), data, "", to, &out)
 	during := acked.Load() - before
 	close(done)
 	load.Wait()
@@ -120,7 +120,7 @@ func TestABackupThatCannotBeMadeLeavesNothing(t *testing.T) {
 		"no data":       {context.Background(), filepath.Join(parent, "none"), filepath.Join(parent, "copy"), "none/memwatch.db: no such file or directory"},
 		"interrupted":   {canceled, r.dir, filepath.Join(parent, "copy"), "canceled"},
 	} {
-		if err := Backup(tc.ctx, tc.data, tc.to, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if err := Backup(tc.ctx, tc.data, "", tc.to, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", name, err, tc.want)
 		}
 	}
@@ -159,7 +159,7 @@ func TestABackupLeavesOutProfilesThatAreDamagedAndSaysSo(t *testing.T) {
 	shut()
 	to := filepath.Join(t.TempDir(), "copy")
 	var out bytes.Buffer
-	if err := Backup(ctx, dir, to, &out); err != nil {
+	if err := Backup(ctx, dir, "", to, &out); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"1 profiles (4 bytes)", "left out: profile 1 of shop/shop-1: copy blob ", "left out: profile 2 of shop/shop-1: blob "} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zupee/memwatch/hub/auth"
+	"github.com/zupee/memwatch/hub/blob/s3"
 	"github.com/zupee/memwatch/hub/ingest"
 	"github.com/zupee/memwatch/hub/live"
 	"github.com/zupee/memwatch/hub/notify"
@@ -19,13 +20,16 @@ import (
 type Config struct {
 	// Listen is the one address for agents, browsers and the API.
 	Listen string `yaml:"listen"`
-	// Data is the folder that everything is kept in; it is made if need be.
+	// Data is the folder that everything else is kept in; it is made if need be.
 	Data string `yaml:"data"`
 	// Store is the address of a PostgreSQL database for readings, alerts and
 	// captures, postgres://user@host/database, in place of SQLite in the data folder.
 	// StoreFile is a file that holds it, where there is a password in it.
 	Store     string `yaml:"store"`
 	StoreFile string `yaml:"storeFile"`
+	// Blobs is where profiles are kept: s3://bucket/prefix?endpoint=…&region=…, or
+	// "" for the data folder.
+	Blobs string `yaml:"blobs"`
 	// Insecure allows to listen where other machines can connect without TLS or
 	// without asking who they are.
 	Insecure bool `yaml:"insecure"`
@@ -107,6 +111,11 @@ func (c Config) Validate() error {
 	}
 	if err := c.validateStore(); err != nil {
 		return err
+	}
+	if c.Blobs != "" {
+		if _, err := s3.Parse(c.Blobs); err != nil {
+			return fmt.Errorf("blobs: %w", err)
+		}
 	}
 	for _, d := range []struct {
 		name  string

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +56,7 @@ type hub struct {
 	back    atomic.Bool // agents have had time to come back since the start
 
 	registry *prometheus.Registry
-	full     atomic.Bool  // there was no room for the last profile that came
+	trouble  atomic.Value // a string: why profiles cannot be saved, "" when they can
 	readings atomic.Int64 // stored since the start
 	// presence keeps the order of who came and who went on the way from the
 	// fleet to the alerts and the browsers.
@@ -67,10 +66,7 @@ type hub struct {
 
 // open opens what is on disk and puts the rooms together; close undoes it.
 func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
-	blobs, err := blob.OpenFiles(blob.Config{
-		Dir: filepath.Join(cfg.Data, blobsDir), MaxBlobBytes: cfg.Ingest.MaxProfileBytes,
-		MaxBytes: cfg.Retention.MaxProfileBytes + cfg.Retention.MaxProfileBytes/4, // room for what retention removes next
-	})
+	blobs, err := openBlobs(ctx, cfg, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +79,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 		fleet: newFleet(cfg.Presence, time.Now), registry: newRegistry(),
 	}
 	h.hubs.Store(&[]relay.Hub{})
+	h.trouble.Store("")
 	h.fleet.maxServices, h.fleet.maxInstances = cfg.Ingest.MaxServices, cfg.Ingest.MaxInstances
 	if cfg.Shared() {
 		cfg.Live.Overlap = overlap
@@ -114,6 +111,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*hub, error) {
 func (h *hub) close() error {
 	h.resign()
 	h.leave()
+	closeBlobs(h.blobs)
 	return errors.Join(h.store.Close(), h.access.Close())
 }
 

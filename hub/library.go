@@ -2,12 +2,10 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/zupee/memwatch"
 	"github.com/zupee/memwatch/hub/api"
-	"github.com/zupee/memwatch/hub/blob"
 )
 
 // library keeps the profiles that people bring.
@@ -18,7 +16,7 @@ func (l library) Save(ctx context.Context, c memwatch.Capture, data []byte) (cre
 	if _, err = l.blobs.Write(ctx, c.SHA256, 0, data); err == nil {
 		err = l.blobs.Finish(ctx, c.SHA256, c.Size)
 	}
-	if l.noRoom(err) {
+	if l.saved(err) {
 		return false, fmt.Errorf("%w: %w", api.ErrFull, err)
 	}
 	if err != nil {
@@ -29,19 +27,6 @@ func (l library) Save(ctx context.Context, c memwatch.Capture, data []byte) (cre
 		err = l.publish(ctx, &news{Profile: &c})
 	}
 	return created, err
-}
-
-// noRoom notes whether there was room for a profile, and says so once.
-func (h *hub) noRoom(err error) bool {
-	full := errors.Is(err, blob.ErrFull)
-	if (full || err == nil) && h.full.Swap(full) != full {
-		if full {
-			h.logger.Error("no room for profiles: readings and alerts go on", "error", err)
-		} else {
-			h.logger.Info("there is room for profiles again")
-		}
-	}
-	return full
 }
 
 // Remove implements api.Library.

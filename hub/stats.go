@@ -30,8 +30,8 @@ func (h *hub) stats(ctx context.Context) (api.Stats, error) {
 		Uptime: time.Since(h.started).Seconds(), MemoryUsage: memory(), Version: version.String(),
 	}
 	out.Problems = []string{}
-	if h.full.Load() {
-		out.Problems = append(out.Problems, "There is no room for profiles: free disk space, shorten retention or raise retention.maxProfileBytes. Readings and alerts go on.")
+	if trouble := h.trouble.Load(); trouble != "" {
+		out.Problems = append(out.Problems, trouble.(string)) //nolint:errcheck,forcetypeassert // nothing else is stored
 	}
 	if n := h.alerts.unsaved(); n > 0 {
 		out.Problems = append(out.Problems, fmt.Sprintf("%d alerts cannot be saved; they are tried again every second: see the log.", n))

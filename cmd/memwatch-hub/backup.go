@@ -11,7 +11,7 @@ import (
 )
 
 func newBackup(stdout io.Writer) *cobra.Command {
-	var file, data, to string
+	var file, data, blobs, to string
 	cmd := &cobra.Command{
 		Use:   "backup --to FOLDER",
 		Short: "Copy the hub's data, also while it runs",
@@ -35,11 +35,15 @@ func newBackup(stdout io.Writer) *cobra.Command {
 				return usageError{fmt.Errorf("this hub keeps its readings, alerts and captures in PostgreSQL: back that database up with "+
 					"pg_dump --format=custom, and the folder %s with what copies folders", cfg.Data)}
 			}
-			return hub.Backup(cmd.Context(), cfg.Data, to, stdout)
+			if cmd.Flags().Changed("blobs") {
+				cfg.Blobs = blobs
+			}
+			return hub.Backup(cmd.Context(), cfg.Data, cfg.Blobs, to, stdout)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "configuration `file` of the hub, for its data folder")
+	cmd.Flags().StringVar(&file, "config", "", "configuration `file` of the hub, for data and blobs")
 	cmd.Flags().StringVar(&data, "data", hub.DefaultConfig().Data, "`folder` of the hub")
+	cmd.Flags().StringVar(&blobs, "blobs", "", "where the hub keeps profiles, if that is an object store (s3://…)")
 	cmd.Flags().StringVar(&to, "to", "", "new `folder` for the copy")
 	return cmd
 }

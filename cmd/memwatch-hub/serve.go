@@ -34,6 +34,9 @@ func newServe(stderr io.Writer) *cobra.Command {
 			if cmd.Flags().Changed("store") {
 				cfg.Store, cfg.StoreFile = flags.Store, ""
 			}
+			if cmd.Flags().Changed("blobs") {
+				cfg.Blobs = flags.Blobs
+			}
 			if cmd.Flags().Changed("insecure") {
 				cfg.Insecure = flags.Insecure
 			}
@@ -59,6 +62,7 @@ func newServe(stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&flags.Listen, "listen", def.Listen, "`address` for agents, browsers and the API")
 	cmd.Flags().StringVar(&flags.Data, "data", def.Data, "`folder` that everything is kept in")
 	cmd.Flags().StringVar(&flags.Store, "store", "", "`address` of a PostgreSQL database, postgres://user@host/database, in place of SQLite in the data folder")
+	cmd.Flags().StringVar(&flags.Blobs, "blobs", "", "keep profiles in an object store: s3://bucket/prefix?endpoint=`URL`&region=name; credentials as for the AWS tools")
 	cmd.Flags().BoolVar(&flags.Insecure, "insecure", false, "allow an address that other machines can reach without --auth or without TLS")
 	cmd.Flags().BoolVar(&flags.Auth.Required, "auth", false, "ask everybody who they are: users and tokens of memwatch-hub user and token")
 	cmd.Flags().StringVar(&flags.TLS.Cert, "tls-cert", "", "certificate `file` (PEM, with the chain); read again when it changes")

@@ -2,51 +2,65 @@ package blob
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-
-	"github.com/zupee/memwatch/internal/durable"
+	"time"
 )
 
-// Copy copies one blob from a folder of Files, that may be in use, to another. The
-// error is ErrNotFound when it is not there and ErrMismatch when its bytes are not
-// what its name says.
-func Copy(ctx context.Context, from, to, name string) (size int64, err error) {
-	if err := CheckName(name); err != nil {
+// copyPart is how much of a blob is moved at once.
+const copyPart = 4 << 20
+
+// Copy copies one blob from a place that may be in use to another, durably; one
+// that is there already is not moved again, and one that is there in part from
+// where it ended. The error is ErrNotFound when it is not there to copy, and
+// ErrMismatch when its bytes are not what its name says.
+func Copy(ctx context.Context, from, to Store, name string) (size int64, err error) {
+	in, size, err := from.Open(ctx, name)
+	if err != nil {
 		return 0, err
-	}
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	in, err := os.Open(filepath.Join(from, name[:2], name[2:]))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("blob %s: %w", name, ErrNotFound)
-	} else if err != nil {
-		return 0, fmt.Errorf("copy blob %s: %w", name, err)
 	}
 	defer func() { _ = in.Close() }()
-	path := filepath.Join(to, name[:2], name[2:])
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return 0, fmt.Errorf("copy blob %s: %w", name, err)
-	}
-	out, err := durable.Create(path)
+	at, err := to.Partial(ctx, name)
 	if err != nil {
-		return 0, fmt.Errorf("copy blob %s: %w", name, err)
+		return 0, err
 	}
-	hash := sha256.New()
-	if size, err = io.Copy(io.MultiWriter(out, hash), in); err != nil {
-		out.Abort()
-		return 0, fmt.Errorf("copy blob %s: %w", name, err)
+	if at < size {
+		if _, err := in.Seek(at, io.SeekStart); err != nil {
+			return 0, fmt.Errorf("copy blob %s: %w", name, err)
+		}
 	}
-	if hex.EncodeToString(hash.Sum(nil)) != name {
-		out.Abort()
-		return 0, fmt.Errorf("copy blob %s: %w", name, ErrMismatch)
+	buffer := make([]byte, min(copyPart, max(size-at, 0)))
+	for at < size {
+		n, err := io.ReadFull(in, buffer[:min(int64(len(buffer)), size-at)])
+		if err != nil {
+			return 0, fmt.Errorf("copy blob %s: %w", name, err)
+		}
+		if at, err = to.Write(ctx, name, at, buffer[:n]); err != nil {
+			return 0, err
+		}
 	}
-	return size, out.Commit()
+	return size, to.Finish(ctx, name, size)
+}
+
+// CopyAll copies every blob of one place to another, and counts them. What cannot
+// be copied because it was removed meanwhile, or is damaged, is reported and left out.
+func CopyAll(ctx context.Context, from, to Store, report func(name string, err error)) (blobs int, bytes int64, err error) {
+	names, err := from.Old(ctx, time.Now().AddDate(100, 0, 0))
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, name := range names {
+		n, err := Copy(ctx, from, to, name)
+		switch {
+		case errors.Is(err, ErrNotFound), errors.Is(err, ErrMismatch):
+			report(name, err)
+			continue
+		case err != nil:
+			return blobs, bytes, err
+		}
+		blobs++
+		bytes += n
+	}
+	return blobs, bytes, nil
 }
