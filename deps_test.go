@@ -24,8 +24,9 @@ type room struct {
 // that ends in /... stands for a whole subtree. "*" allows everything, for the
 // places that join rooms.
 var rooms = []room{
-	{name: "."},
-	{name: "wire"},
+	{name: ".", may: []string{"internal/flatjson"}},
+	{name: "wire", may: []string{"internal/flatjson"}},
+	{name: "internal/flatjson"},
 	{name: "internal/ws"},
 	{name: "internal/durable"},
 	{name: "internal/pgtest"},
@@ -66,7 +67,7 @@ var rooms = []room{
 }
 
 // light rooms import the standard library alone besides this module.
-var light = []string{".", "wire", "detector", "recording"}
+var light = []string{".", "internal/flatjson", "wire", "detector", "recording"}
 
 type goPackage struct {
 	ImportPath string

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/zupee/memwatch/internal/flatjson"
 )
 
 // Sample is one reading of one target. A signal that the target lacks is
@@ -87,6 +89,48 @@ func (s Sample) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON writes. Names it does not know are
 // passed over, so that a newer agent can speak to an older hub.
 func (s *Sample) UnmarshalJSON(b []byte) error {
+	if s.plain(b) {
+		return nil
+	}
+	return s.any(b)
+}
+
+// plain reads the form that MarshalJSON writes, and reports false for any other.
+func (s *Sample) plain(b []byte) bool {
+	*s = Sample{}
+	r := flatjson.New(b)
+	next := Signal(0) // they come in order, and most are there
+	return r.Object(func(name []byte) bool {
+		v, ok := r.Number()
+		if !ok {
+			return false
+		}
+		switch string(name) {
+		case "timestamp", "startTime":
+			at, ok := MilliOf(v)
+			if name[0] == 't' {
+				s.Time = at.Time()
+			} else {
+				s.Start = at.Time()
+			}
+			return ok
+		}
+		for sig := next; sig < SignalCount; sig++ {
+			if signals[sig].Name == string(name) {
+				s.Set(sig, v)
+				next = sig + 1
+				return true
+			}
+		}
+		if sig, known := SignalNamed(string(name)); known {
+			s.Set(sig, v)
+		}
+		return true
+	}) && r.End()
+}
+
+// any reads an object of any form.
+func (s *Sample) any(b []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(b, &fields); err != nil {
 		return fmt.Errorf("sample: %w", err)

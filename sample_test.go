@@ -1,6 +1,7 @@
 package memwatch_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strings"
@@ -101,8 +102,15 @@ func FuzzSampleJSON(f *testing.F) {
 	f.Add([]byte(`{"timestamp":1795424020316,"liveHeapBytes":1e9}`))
 	f.Add([]byte(`{"timestamp":null,"rssBytes":-1,"x":[]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var s, again memwatch.Sample
-		if json.Unmarshal(b, &s) != nil {
+		var s, again, other memwatch.Sample
+		err := json.Unmarshal(b, &s)
+		if plain, found := bytes.CutPrefix(b, []byte("{")); found { // with a space it is read by encoding/json
+			otherErr := json.Unmarshal(append([]byte("{ "), plain...), &other)
+			if (err == nil) != (otherErr == nil) || err == nil && s != other {
+				t.Errorf("%s: %+v, %v; with a space in it %+v, %v", b, s, err, other, otherErr)
+			}
+		}
+		if err != nil {
 			return
 		}
 		out, err := json.Marshal(s)

@@ -38,17 +38,26 @@ func (m UnixMilli) MarshalJSON() ([]byte, error) {
 // nothing later as RFC 3339, so nothing later is taken.
 const maxUnixMilli = 253402300799999
 
-// UnmarshalJSON reads milliseconds (a fraction is cut off: JavaScript clocks
-// have them) or null.
+// MilliOf takes a number of milliseconds out of a message, if it is one that a
+// message may carry. A fraction is cut off: JavaScript clocks have them.
+func MilliOf(ms float64) (m UnixMilli, ok bool) {
+	if !(ms >= 0 && ms <= maxUnixMilli) {
+		return 0, false
+	}
+	return UnixMilli(ms), true
+}
+
+// UnmarshalJSON reads milliseconds or null.
 func (m *UnixMilli) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		*m = 0
 		return nil
 	}
 	f, err := strconv.ParseFloat(string(b), 64)
-	if err != nil || f < 0 || f > maxUnixMilli {
+	read, ok := MilliOf(f)
+	if err != nil || !ok {
 		return fmt.Errorf("timestamp %.40s: want milliseconds since 1970, 0 to %d", b, int64(maxUnixMilli))
 	}
-	*m = UnixMilli(f)
+	*m = read
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/zupee/memwatch"
+	"github.com/zupee/memwatch/internal/flatjson"
 )
 
 // Version is the newest version of the messages from agent to hub.
@@ -218,8 +219,24 @@ func ParseChunk(frame []byte) (head Chunk, data []byte, err error) {
 	return head, data, nil
 }
 
+// nameOf takes the first name of an object.
+func nameOf(r *flatjson.Reader) (name []byte, ok bool) {
+	if !r.Next('{') {
+		return nil, false
+	}
+	name, ok = r.String()
+	return name, ok && r.Next(':')
+}
+
 // TypeOf reads a text frame's type without decoding the rest into a message.
 func TypeOf(frame []byte) (Type, error) {
+	// Our own encoders write it first.
+	r := flatjson.New(frame)
+	if name, _ := nameOf(&r); string(name) == "type" {
+		if t, ok := r.String(); ok && (r.Next(',') || r.Next('}')) {
+			return Type(t), nil
+		}
+	}
 	var head struct {
 		Type *Type `json:"type"`
 	}

@@ -136,7 +136,11 @@ func (c *session) take(ctx context.Context, kind ws.Kind, frame []byte) any {
 
 // decode reads a message of its type and counts it.
 func decode[M any](c *session, t wire.Type, frame []byte) (m M, err error) {
-	if err := json.Unmarshal(frame, &m); err != nil {
+	return decodeWith(c, t, frame, func(frame []byte, m *M) error { return json.Unmarshal(frame, m) })
+}
+
+func decodeWith[M any](c *session, t wire.Type, frame []byte, unmarshal func([]byte, *M) error) (m M, err error) {
+	if err := unmarshal(frame, &m); err != nil {
 		return m, &refusal{code: codeMalformed, message: fmt.Sprintf("%s: %.200s", t, err)}
 	}
 	c.server.metrics.messages.WithLabelValues(string(t)).Inc()
@@ -233,7 +237,7 @@ func (c *session) join(service, instance string) error {
 }
 
 func (c *session) metrics(ctx context.Context, frame []byte) any {
-	m, err := decode[wire.Metrics](c, wire.TypeMetrics, frame)
+	m, err := decodeWith(c, wire.TypeMetrics, frame, wire.UnmarshalMetrics)
 	if err != nil {
 		return c.refuse(idOf(frame), err)
 	}
@@ -276,7 +280,7 @@ func (c *session) slow(readings int) error {
 
 // batch stores the messages that are right, and refuses the others by number.
 func (c *session) batch(ctx context.Context, frame []byte) any {
-	m, err := decode[wire.Batch](c, wire.TypeBatch, frame)
+	m, err := decodeWith(c, wire.TypeBatch, frame, wire.UnmarshalBatch)
 	if err != nil {
 		return c.refuse(idOf(frame), err)
 	}
