@@ -25,6 +25,7 @@ type fleet struct {
 
 	mu       sync.RWMutex
 	services map[string]*service
+	known    int // instances of all of them
 	// started is when this run began, heardBefore when the last one heard anything
 	// last: nobody could be heard in between.
 	started, heardBefore time.Time
@@ -82,6 +83,7 @@ func (f *fleet) get(n name) (*service, *instance) {
 	if i == nil {
 		i = &instance{name: n.instance, status: wire.Disconnected}
 		s.instances[n.instance] = i
+		f.known++
 	}
 	return s, i
 }
@@ -95,12 +97,8 @@ func (f *fleet) room(n name) error {
 	if s != nil && s.instances[n.instance] != nil || f.maxInstances == 0 {
 		return nil
 	}
-	instances := 0
-	for _, s := range f.services {
-		instances += len(s.instances)
-	}
-	if instances >= f.maxInstances {
-		return fmt.Errorf("this hub knows %d instances, and takes no more (ingest.maxInstances)", instances)
+	if f.known >= f.maxInstances {
+		return fmt.Errorf("this hub knows %d instances, and takes no more (ingest.maxInstances)", f.known)
 	}
 	return nil
 }
@@ -287,6 +285,7 @@ func (f *fleet) forget() []memwatch.Target {
 		for _, i := range s.instances {
 			if i.status == wire.Disconnected && len(i.holders) == 0 && i.conns == 0 && f.away(i) >= patience {
 				delete(s.instances, i.name)
+				f.known--
 				out = append(out, memwatch.Target{Service: s.name, Instance: i.name})
 			}
 		}

@@ -10,6 +10,34 @@ import (
 	"github.com/zupee/memwatch/wire"
 )
 
+func TestForgottenInstancesMakeRoom(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f := newFleet(Presence{Silence: 24 * time.Hour, ForgetAfter: time.Hour}, func() time.Time { return now })
+	f.maxInstances = 2
+	join := func(instance string) error {
+		_, err := f.join(memwatch.Target{Service: "shop", Instance: instance})
+		return err
+	}
+	for _, instance := range []string{"a", "b", "a"} {
+		if err := join(instance); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if join("c") == nil {
+		t.Error("a third instance was taken")
+	}
+	f.leave([]memwatch.Target{{Service: "shop", Instance: "b"}})
+	f.sweep()
+	now = now.Add(2 * time.Hour)
+	f.sweep()
+	if gone := f.forget(); len(gone) != 1 || gone[0].Instance != "b" {
+		t.Fatalf("forgot %v", gone)
+	}
+	if err := join("c"); err != nil {
+		t.Error(err)
+	}
+}
+
 // The hub was away for longer than replicas are waited for: those that come back
 // after the first one are still known, and those that had long been gone are not.
 func TestTheHubsOwnAbsenceCountsForNoReplica(t *testing.T) {

@@ -139,7 +139,7 @@ func (c *client) write(ctx context.Context, left <-chan goodbye) (g goodbye, lis
 			window.Reset(0)
 			continue
 		}
-		window.Reset(c.feed.cfg.Window)
+		window.Reset(c.feed.window())
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 
 // Config bounds what browsers may cost.
 type Config struct {
-	// Window is the least time between two frames to one browser.
+	// Window is the least time between two frames to one browser where there are
+	// many. A few hundred get theirs each 100 ms, if that is less.
 	Window time.Duration `yaml:"window"`
 	// MaxClients bounds the connections; more are refused with 503.
 	MaxClients int `yaml:"maxClients"`
@@ -36,6 +37,10 @@ func (c Config) Validate() error {
 }
 
 const (
+	// soonest is how often a browser is told at most, manyClients how many there are
+	// when each waits for the whole window.
+	soonest     = 100 * time.Millisecond
+	manyClients = 1000
 	// writeTimeout is how long a browser may take for one frame.
 	writeTimeout = 10 * time.Second
 	// keep is how long an event stays in the log: longer than any frame may take, and

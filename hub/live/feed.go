@@ -86,6 +86,13 @@ func (f *Feed) Clients() int {
 	return f.clients
 }
 
+// window is the least time between two frames to one browser, now: the fewer there
+// are, the sooner each is told.
+func (f *Feed) window() time.Duration {
+	most := f.cfg.Window
+	return min(most, max(soonest, most*time.Duration(f.Clients())/manyClients))
+}
+
 func (f *Feed) publish(k key, message func(seq uint64) any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -75,6 +75,21 @@ func TestStalledBrowserCostsLittleAndIsCutOff(t *testing.T) {
 	}
 }
 
+func TestFewBrowsersAreToldSooner(t *testing.T) {
+	f, _ := serve(t, DefaultConfig())
+	for clients, want := range map[int]time.Duration{1: soonest, 400: soonest, 600: 150 * time.Millisecond, 1000: f.cfg.Window, 5000: f.cfg.Window} {
+		f.mu.Lock()
+		f.clients = clients
+		f.mu.Unlock()
+		if got := f.window(); got != want {
+			t.Errorf("%d browsers: %s, want %s", clients, got, want)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.clients = 0
+}
+
 func TestTooManyBrowsersAreTurnedAway(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.MaxClients = 1
