@@ -65,8 +65,9 @@ func TestProfilesAreCopiedBetweenFoldersAndObjectStores(t *testing.T) {
 	server := s3test.Start(t)
 	folder, back := t.TempDir(), filepath.Join(t.TempDir(), "back")
 	var want []string
-	for i := range 3 {
-		content, name := blobtest.Content(uint64(i), 1000+i)
+	sizes := []int{1000, 5 << 20, 3000} // the second is moved in two parts
+	for i, size := range sizes {
+		content, name := blobtest.Content(uint64(i), size)
 		want = append(want, name)
 		file := filepath.Join(folder, name[:2], name[2:])
 		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
@@ -84,7 +85,7 @@ func TestProfilesAreCopiedBetweenFoldersAndObjectStores(t *testing.T) {
 		if err := CopyProfiles(t.Context(), folder, server.URL("x"), &out); err != nil {
 			t.Fatal(err)
 		}
-		if got := out.String(); !strings.Contains(got, "left out: blob "+want[2]) || !strings.Contains(got, "the bytes of 2 profiles (2001 bytes)") {
+		if got := out.String(); !strings.Contains(got, "left out: blob "+want[2]) || !strings.Contains(got, "the bytes of 2 profiles (5243880 bytes)") {
 			t.Errorf("%s", got)
 		}
 	}
@@ -92,7 +93,7 @@ func TestProfilesAreCopiedBetweenFoldersAndObjectStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, name := range want[:2] {
-		content, _ := blobtest.Content(uint64(i), 1000+i)
+		content, _ := blobtest.Content(uint64(i), sizes[i])
 		if got, err := os.ReadFile(filepath.Join(back, name[:2], name[2:])); string(got) != string(content) || err != nil {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
