@@ -23,6 +23,7 @@ type lab struct {
 	pairs  int
 	length time.Duration
 	soak   time.Duration // how long a soak lasts
+	plots  string        // folder for drawings; "" is for none
 	out    io.Writer
 }
 
@@ -34,9 +35,9 @@ func newLab(ctx context.Context, pairs int, length, soak time.Duration, out io.W
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir, pairs, length, soak, out}
+	l := &lab{dir: dir, pairs: pairs, length: length, soak: soak, out: out}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/",
-		"./cmd/memwatchd", "./cmd/memwatch-hub", "./bench/target", "./bench/plain")
+		"./cmd/memwatchd", "./cmd/memwatch-hub", "./bench/target", "./bench/plain", "./bench/profiled", "./bench/raw")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := build.CombinedOutput(); err != nil {
 		l.close()

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -27,16 +29,24 @@ type row struct {
 	run  func(ctx context.Context, lab *lab) (*table, error)
 	// once says what the figures are of a row that runs once; "" is medians of pairs.
 	once string
+	// page is another page than docs/benchmarks.md: one that is reckoned, not measured.
+	page string
 }
 
 var rows = []row{
-	{"sidecar", sidecar, ""},
-	{"target", target, ""},
-	{"hub", central, ""},
-	{"soak", soak, "one run; medians of its minutes (least–most)"},
-	{"replicas", replicas, "one run; medians of its minutes (least–most)"},
-	{"scale", scale, ""},
-	{"micro", micro, ""},
+	{name: "sidecar", run: sidecar},
+	{name: "peers", run: peers},
+	{name: "target", run: target},
+	{name: "hub", run: central},
+	{name: "fanout", run: fanout},
+	{name: "start", run: starting},
+	{name: "soak", run: soak, once: "one run; medians of its minutes (least–most)"},
+	{name: "replicas", run: replicas, once: "one run; medians of its minutes (least–most)"},
+	{name: "scale", run: scale},
+	{name: "profile", run: profiles, once: "one run", page: "docs/profiles.md"},
+	{name: "micro", run: micro},
+	{name: "costs", run: costs, page: capacityPage},
+	{name: "capacity", run: capacity, page: capacityPage},
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -59,6 +69,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer lab.close()
+	if *doc != "" {
+		lab.plots = filepath.Dir(*doc)
+	}
 	for _, r := range rows {
 		if len(wanted) > 0 && !slices.Contains(wanted, r.name) {
 			continue
@@ -67,12 +80,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		text := lab.stamp(r) + "\n\n" + t.markdown()
+		text, page := t.markdown(), cmp.Or(r.page, *doc)
+		if page != capacityPage { // which is the same whoever reckons it
+			text = lab.stamp(r) + "\n\n" + text
+		}
 		fmt.Fprintln(out, "\n"+text)
 		if *doc == "" {
 			continue
 		}
-		if err := writeSection(*doc, r.name, text); err != nil {
+		if err := writeSection(page, r.name, text); err != nil {
 			return err
 		}
 	}

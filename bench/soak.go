@@ -117,7 +117,7 @@ func total(ps []*process, of func(*process) (float64, error)) float64 {
 // the store against the books.
 func (s *soaking) check(ctx context.Context, hubURL string) (found audit, alerts int, err error) {
 	var answer struct{ Total int }
-	if err := ask(ctx, hubURL+"/api/alerts?limit=1", &answer); err != nil {
+	if err := ask(ctx, hubURL+"/api/alerts?limit=1&type=leak", &answer); err != nil {
 		return found, 0, err
 	}
 	found, err = s.agents.books.compare(ctx, hubURL)

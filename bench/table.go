@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -64,6 +65,23 @@ func (s spread) say(format string) string {
 	}
 	one := func(v float64) string { return fmt.Sprintf(format, v) }
 	return fmt.Sprintf("%s (%s–%s)", one(s.median()), one(slices.Min(s)), one(slices.Max(s)))
+}
+
+// three is a number in three digits, or in whole thousands.
+func three(v float64) string {
+	if v >= 1000 {
+		return thousands(int(v))
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+// over divides each by the same.
+func (s spread) over(by float64) spread {
+	var out spread
+	for _, v := range s {
+		out = append(out, v/cmp.Or(by, 1))
+	}
+	return out
 }
 
 // per divides pair by pair.
