@@ -45,12 +45,12 @@ const capacityPage = "docs/capacity.md"
 
 // need is what a fleet takes.
 type need struct {
-	instances                     int
-	readings                      float64 // a second
-	cores, coresNode              float64 // with a sidecar in each pod, and with an agent for each node of 30 targets
-	memory, written               float64 // bytes, bytes a second
-	database, profiles            float64 // bytes, at the defaults of retention
-	connections, browsers, frames float64
+	instances             int
+	readings              float64 // a second
+	cores, coresNode      float64 // with a sidecar in each pod, and with an agent for each node of 30 targets
+	memory, written       float64 // bytes, bytes a second
+	database, profiles    float64 // bytes, at the defaults of retention
+	connections, browsers float64
 }
 
 func needs(instances int) need {

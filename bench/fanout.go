@@ -28,8 +28,10 @@ func fanout(ctx context.Context, l *lab) (*table, error) {
 		last, kb      spread // ms until the last client has one; kilobytes a client
 	}
 	arms := []*arm{
-		{clients: 1000, rate: 20, window: 10 * time.Millisecond}, {clients: 1000, rate: 20, raw: true},
-		{clients: 5000, rate: 4, window: 10 * time.Millisecond}, {clients: 5000, rate: 4, raw: true},
+		{clients: 1000, rate: 20, window: 10 * time.Millisecond},
+		{clients: 1000, rate: 20, raw: true},
+		{clients: 5000, rate: 4, window: 10 * time.Millisecond},
+		{clients: 5000, rate: 4, raw: true},
 		{clients: 1000, rate: 100, window: 100 * time.Millisecond},
 	}
 	size := 400

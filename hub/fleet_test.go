@@ -13,23 +13,19 @@ import (
 func TestForgottenInstancesMakeRoom(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	f := newFleet(Presence{Silence: 24 * time.Hour, ForgetAfter: time.Hour}, func() time.Time { return now })
-	f.maxInstances = 2
+	f.maxInstances, f.heardBefore = 2, now
 	join := func(instance string) error {
-		_, err := f.join(memwatch.Target{Service: "shop", Instance: instance})
-		return err
+		return f.join(memwatch.Target{Service: "shop", Instance: instance})
 	}
-	for _, instance := range []string{"a", "b", "a"} {
-		if err := join(instance); err != nil {
-			t.Fatal(err)
-		}
+	for instance, ago := range map[string]time.Duration{"a": 0, "b": 48 * time.Hour} {
+		f.restore(restored{target: memwatch.Target{Service: "shop", Instance: instance}, lastSeen: now.Add(-ago)})
+	}
+	if err := join("a"); err != nil { // it is known
+		t.Fatal(err)
 	}
 	if join("c") == nil {
 		t.Error("a third instance was taken")
 	}
-	f.leave([]memwatch.Target{{Service: "shop", Instance: "b"}})
-	f.sweep()
-	now = now.Add(2 * time.Hour)
-	f.sweep()
 	if gone := f.forget(); len(gone) != 1 || gone[0].Instance != "b" {
 		t.Fatalf("forgot %v", gone)
 	}

@@ -85,7 +85,7 @@ func TestProfilesAreCopiedBetweenFoldersAndObjectStores(t *testing.T) {
 		if err := CopyProfiles(t.Context(), folder, server.URL("x"), &out); err != nil {
 			t.Fatal(err)
 		}
-		if got := out.String(); !strings.Contains(got, "left out: blob "+want[2]) || !strings.Contains(got, "the bytes of 2 profiles (5243880 bytes)") {
+		if got := out.String(); !strings.Contains(got, "left out: copy blob "+want[2]) || !strings.Contains(got, "the bytes of 2 profiles (5243880 bytes)") {
 			t.Errorf("%s", got)
 		}
 	}

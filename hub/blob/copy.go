@@ -37,10 +37,13 @@ func Copy(ctx context.Context, from, to Store, name string) (size int64, err err
 			return 0, fmt.Errorf("copy blob %s: %w", name, err)
 		}
 		if at, err = to.Write(ctx, name, at, buffer[:n]); err != nil {
-			return 0, err
+			return 0, fmt.Errorf("copy %w", err)
 		}
 	}
-	return size, to.Finish(ctx, name, size)
+	if err := to.Finish(ctx, name, size); err != nil {
+		return 0, fmt.Errorf("copy %w", err)
+	}
+	return size, nil
 }
 
 // CopyAll copies every blob of one place to another, and counts them. What cannot
