@@ -132,7 +132,7 @@ func gateNumber(name string, v float64) string {
 		return size(v)
 	case "watched", "horizon":
 		return span(v)
-	case "ending", "load":
+	case "ending", "lately", "load":
 		return fmt.Sprintf("%.0f %%", 100*v)
 	case "proof":
 		return fmt.Sprintf("%.0f goroutines", v)
