@@ -4,8 +4,8 @@
 // vocabulary come in and go out; a store decides nothing about them.
 //
 // Two places keep them: package sqlite in one embedded file, for one hub;
-// package postgres in a PostgreSQL database, for any number of hubs at once,
-// which then is Shared too. Both pass the suite in package storetest.
+// package postgres in a PostgreSQL database, for any number of hubs at
+// once. Both pass the suite in package storetest.
 //
 // Which readings stay when not all can, in an answer or as they grow old, is the
 // same for both and is told here (Thinner, Coarsen); how readings become few

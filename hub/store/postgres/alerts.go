@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,27 +19,20 @@ func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// save runs a change in a transaction of its own, again while the database is away,
-// and tells the other hubs of it.
-func (s *Store) save(ctx context.Context, what string, change func(ctx context.Context, tx pgx.Tx, f *changes) error) error {
+// save runs a change in a transaction of its own, again while the database is away.
+func (s *Store) save(ctx context.Context, what string, change func(ctx context.Context, tx pgx.Tx) error) error {
 	select {
 	case <-s.quit:
 		return store.ErrClosed
 	default:
 	}
 	err := s.retry(ctx, func(ctx context.Context) error {
-		var f changes
-		return s.tx(ctx, func(tx pgx.Tx) error {
-			if err := change(ctx, tx, &f); err != nil {
-				return err
-			}
-			return s.feed(ctx, tx, f)
-		})
+		return s.tx(ctx, func(tx pgx.Tx) error { return change(ctx, tx) })
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	s.committed()
+	s.commits.Add(1)
 	return nil
 }
 
@@ -56,7 +48,7 @@ func (s *Store) SaveAlert(ctx context.Context, a memwatch.Alert, log ...memwatch
 		profiles = append(profiles, clean(id))
 	}
 	id := clean(a.ID)
-	err = s.save(ctx, "save alert "+a.ID, func(ctx context.Context, tx pgx.Tx, f *changes) error {
+	err = s.save(ctx, "save alert "+a.ID, func(ctx context.Context, tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `INSERT INTO alerts (id, at, updated, service, type, state, kind, severity, fingerprint, held_until, profiles, body)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 			ON CONFLICT (id) DO UPDATE SET at = excluded.at, updated = excluded.updated, service = excluded.service, type = excluded.type,
@@ -68,7 +60,6 @@ func (s *Store) SaveAlert(ctx context.Context, a memwatch.Alert, log ...memwatch
 		if err != nil {
 			return err
 		}
-		f.alerts = append(f.alerts, id)
 		return addLog(ctx, tx, id, log)
 	})
 	return created && err == nil, err
@@ -107,13 +98,12 @@ func (s *Store) SaveDelivery(ctx context.Context, alert string, d memwatch.Deliv
 		return fmt.Errorf("delivery of alert %s to %s: %w", alert, d.Channel, err)
 	}
 	id := clean(alert)
-	return s.save(ctx, fmt.Sprintf("save delivery of alert %s to %s", alert, d.Channel), func(ctx context.Context, tx pgx.Tx, f *changes) error {
+	return s.save(ctx, fmt.Sprintf("save delivery of alert %s to %s", alert, d.Channel), func(ctx context.Context, tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `INSERT INTO deliveries (alert, channel, told, body) SELECT id, $2, $3, $4 FROM alerts WHERE id = $1
 			ON CONFLICT (alert, channel) DO UPDATE SET told = excluded.told, body = excluded.body`, id, clean(d.Channel), string(d.Told), body)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		f.alerts = append(f.alerts, id)
 		return addLog(ctx, tx, id, log)
 	})
 }
@@ -212,76 +202,6 @@ func (s *Store) AlertCounts(ctx context.Context) (map[string]store.AlertCount, e
 	}
 	if err != nil {
 		return nil, fmt.Errorf("count alerts: %w", explain(err))
-	}
-	return out, nil
-}
-
-// where gathers conditions.
-type where struct {
-	terms []string
-	args  []any
-}
-
-func (w *where) equal(column, value string) {
-	if value != "" {
-		w.add(column+" = %s", clean(value))
-	}
-}
-
-// add takes a condition with %s for each argument's place.
-func (w *where) add(term string, args ...any) {
-	places := make([]any, len(args))
-	for i := range args {
-		places[i] = fmt.Sprintf("$%d", len(w.args)+i+1)
-	}
-	w.terms = append(w.terms, fmt.Sprintf(term, places...))
-	w.args = append(w.args, args...)
-}
-
-func (w *where) String() string {
-	if len(w.terms) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(w.terms, " AND ")
-}
-
-// page reads one page of a table that has at, id and body, newest first. The
-// table's name is a constant of this package.
-func page[T any](ctx context.Context, s *Store, table string, w *where, before string, limit int) (out []T, total int, err error) {
-	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+table+w.String(), w.args...).Scan(&total); err != nil {
-			return err
-		}
-		if before != "" {
-			var at int64
-			if err := tx.QueryRow(ctx, "SELECT at FROM "+table+" WHERE id = $1", clean(before)).Scan(&at); errors.Is(err, pgx.ErrNoRows) {
-				return fmt.Errorf("before %.80q: %w", before, store.ErrNotFound)
-			} else if err != nil {
-				return err
-			}
-			w.add("(at, id) < (%s, %s)", at, clean(before))
-		}
-		//nolint:gosec // only names of tables and columns are put together, all of them constants of this package
-		out, err = queryBodies[T](ctx, tx, "SELECT body FROM "+table+w.String()+fmt.Sprintf(" ORDER BY at DESC, id DESC LIMIT %d", limit), w.args...)
-		return err
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("list %s: %w", table, explain(err))
-	}
-	return out, total, nil
-}
-
-// one reads one row of such a table; what is its name without the s.
-func one[T any](ctx context.Context, s *Store, what, id string) (out T, err error) {
-	var body []byte
-	err = s.pool.QueryRow(ctx, "SELECT body FROM "+what+"s WHERE id = $1", clean(id)).Scan(&body)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return out, fmt.Errorf("%s %.80q: %w", what, id, store.ErrNotFound)
-	} else if err != nil {
-		return out, fmt.Errorf("read %s: %w", what, explain(err))
-	}
-	if err := json.Unmarshal(body, &out); err != nil {
-		return out, fmt.Errorf("%w: %s %.80q: %w", store.ErrCorrupt, what, id, err)
 	}
 	return out, nil
 }

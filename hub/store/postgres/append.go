@@ -87,17 +87,13 @@ func (t *txn) run(ctx context.Context, batch []*job) error {
 	if err := t.resolve(ctx, first); err != nil {
 		return err
 	}
-	var f changes
-	if err := t.append(ctx, batch, &f); err != nil {
+	if err := t.append(ctx, batch); err != nil {
 		return err
 	}
-	if err := t.upsert(ctx, batch, &f); err != nil {
+	if err := t.upsert(ctx, batch); err != nil {
 		return err
 	}
-	if err := t.judge(ctx, batch, &f); err != nil {
-		return err
-	}
-	return t.store.feed(ctx, t.tx, f)
+	return t.judge(ctx, batch)
 }
 
 // rows are the readings of the jobs in the order of their keys, each once; others
@@ -130,7 +126,7 @@ func (t *txn) rows(batch []*job) []row {
 }
 
 // append stores the jobs' readings and counts what became of them.
-func (t *txn) append(ctx context.Context, batch []*job, f *changes) error {
+func (t *txn) append(ctx context.Context, batch []*job) error {
 	rows := t.rows(batch)
 	if len(rows) == 0 {
 		return nil
@@ -167,7 +163,6 @@ func (t *txn) append(ctx context.Context, batch []*job, f *changes) error {
 			continue
 		}
 		rows[i].job.result.Stored++
-		f.reading(rows[i].key)
 	}
 	return nil
 }

@@ -20,8 +20,7 @@ func (s *Store) SaveCapture(ctx context.Context, c memwatch.Capture) (created bo
 		return false, fmt.Errorf("capture %s: %w", c.ID, err)
 	}
 	id := clean(c.ID)
-	err = s.save(ctx, "save capture "+c.ID, func(ctx context.Context, tx pgx.Tx, f *changes) error {
-		f.captures = append(f.captures, id)
+	err = s.save(ctx, "save capture "+c.ID, func(ctx context.Context, tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `INSERT INTO captures (id, at, service, instance, kind, role, sha256, size, body)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 			ON CONFLICT (id) DO UPDATE SET at = excluded.at, service = excluded.service, instance = excluded.instance, kind = excluded.kind,
@@ -73,7 +72,7 @@ func (s *Store) Blobs(ctx context.Context) (map[string]bool, error) {
 
 // DeleteCapture implements store.Captures.
 func (s *Store) DeleteCapture(ctx context.Context, id string) (orphan string, err error) {
-	err = s.save(ctx, fmt.Sprintf("delete capture %.80q", id), func(ctx context.Context, tx pgx.Tx, _ *changes) (err error) {
+	err = s.save(ctx, fmt.Sprintf("delete capture %.80q", id), func(ctx context.Context, tx pgx.Tx) (err error) {
 		orphan, err = deleteCapture(ctx, tx, clean(id))
 		return err
 	})
@@ -109,7 +108,7 @@ func (s *Store) PruneCaptures(ctx context.Context, now time.Time) (removed int, 
 	for {
 		var orphans []string
 		step := 0
-		err := s.save(ctx, "prune: captures", func(ctx context.Context, tx pgx.Tx, _ *changes) error {
+		err := s.save(ctx, "prune: captures", func(ctx context.Context, tx pgx.Tx) error {
 			orphans = nil
 			if err := lockSealing(ctx, tx); err != nil { // another hub may be at it
 				return err

@@ -1,6 +1,7 @@
-// Package postgres is the store of any number of hubs: a store.Store, and
-// store.Shared, in one PostgreSQL database. No hub holds in memory what the
-// database does not confirm, so that hubs may come and go and write at once.
+// Package postgres is the store of any number of hubs: a store.Store in one
+// PostgreSQL database. No hub holds in memory what the database does not confirm, so
+// that hubs may come and go and write at once. What they tell each other, and which of
+// them leads, is not the store's business.
 //
 // # Readings
 //
@@ -18,15 +19,6 @@
 //
 // Chunks grow coarser with age as in package sqlite, a day of an instance at a time,
 // and leave by their partitions.
-//
-// # The feed of changes
-//
-// Each transaction leaves a row that says what it changed, with its number. A cursor
-// is a snapshot: what it has not seen and one can see now is new, however late it
-// was committed. Numbers from a sequence would not do, as one that is committed late
-// comes below a reader that has gone on. Hubs are woken by NOTIFY, sent after the
-// commit and at most ten times a second, because notifying transactions commit one
-// after the other.
 //
 // # Locks
 //

@@ -75,7 +75,7 @@ func (u *upsert) merge(next upsert) {
 }
 
 // upsert brings the jobs' instances up to date, in the order of their numbers.
-func (t *txn) upsert(ctx context.Context, batch []*job, f *changes) error {
+func (t *txn) upsert(ctx context.Context, batch []*job) error {
 	of := map[int64]upsert{}
 	for _, j := range batch {
 		for _, u := range j.instances {
@@ -109,12 +109,11 @@ func (t *txn) upsert(ctx context.Context, batch []*job, f *changes) error {
 			last_seen = greatest(i.last_seen, n.last)
 		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS n (id, labels, agent, first, last) WHERE i.id = n.id`,
 		ids, labels, agents, first, last)
-	f.verdicts = append(f.verdicts, ids...)
 	return err
 }
 
 // judge saves the jobs' verdicts, in the order of the instances' numbers.
-func (t *txn) judge(ctx context.Context, batch []*job, f *changes) error {
+func (t *txn) judge(ctx context.Context, batch []*job) error {
 	of := map[int64]verdict{}
 	for _, j := range batch {
 		for _, v := range j.verdicts {
@@ -134,7 +133,6 @@ func (t *txn) judge(ctx context.Context, batch []*job, f *changes) error {
 	}
 	_, err := t.tx.Exec(ctx, `INSERT INTO verdicts AS v (instance, at, body) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
 		ON CONFLICT (instance) DO UPDATE SET at = excluded.at, body = excluded.body WHERE excluded.at >= v.at`, ids, at, bodies)
-	f.verdicts = append(f.verdicts, ids...)
 	return err
 }
 

@@ -23,7 +23,6 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (store.Pruned, error) 
 		{"readings", s.rollUp},
 		{"alerts", s.pruneAlerts},
 		{"instances", s.pruneInstances},
-		{"feed", s.pruneFeed},
 	} {
 		if err := step.run(ctx, now, &p); err != nil {
 			return p, fmt.Errorf("prune: %s: %w", step.what, explain(err))
@@ -75,12 +74,6 @@ func (s *Store) pruneInstances(ctx context.Context, now time.Time, p *store.Prun
 		_, err = tx.Exec(ctx, "UPDATE state SET generation = generation + 1")
 		return err
 	})
-}
-
-// pruneFeed deletes what no cursor may ask for any more, by the database's clock.
-func (s *Store) pruneFeed(ctx context.Context, _ time.Time, _ *store.Pruned) error {
-	_, err := s.pool.Exec(ctx, "DELETE FROM feed WHERE at < clock_timestamp() - $1::interval", feedKeep)
-	return err
 }
 
 // Ready implements store.Store.

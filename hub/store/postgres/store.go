@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,8 +24,7 @@ type Config struct {
 	// URL is the database's address, postgres://user@host/database. The password
 	// may be in PGPASSWORD, or in the file that PGPASSFILE names.
 	URL string
-	// MaxConns is how many connections the hub opens at most, besides one for what
-	// it leads and one to be woken; 10.
+	// MaxConns is how many connections the store opens at most; 10.
 	MaxConns int
 	// Timeout bounds each statement; 30 s.
 	Timeout time.Duration
@@ -106,25 +104,19 @@ func (c Config) pool() (*pgxpool.Config, error) {
 	return p, nil
 }
 
-// Store is the database, a store.Store and store.Shared. All methods are safe for
-// concurrent use.
+// Store is the database, a store.Store. All methods are safe for concurrent use.
 type Store struct {
 	cfg  Config
 	log  *slog.Logger
 	pool *pgxpool.Pool
 	dict *chunk.Dictionary
-	hub  int64 // what the feed knows this store by
 
 	jobs    chan *job     // to the writing goroutines
 	quit    chan struct{} // closed by Close
 	done    chan struct{} // closed when all goroutines have ended
 	running sync.WaitGroup
-	changed chan struct{} // something was committed that others do not know yet
 
 	ids ids
-
-	listening sync.Once
-	woken     chan struct{} // another hub may have committed something
 
 	closeOnce sync.Once
 
@@ -144,9 +136,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, log: cfg.Logger, hub: rand.Int64(), //nolint:gosec // nobody gains by guessing it
+		cfg: cfg, log: cfg.Logger,
 		jobs: make(chan *job, maxJobs), quit: make(chan struct{}), done: make(chan struct{}),
-		changed: make(chan struct{}, 1), woken: make(chan struct{}, 1), ids: ids{of: map[target]int64{}},
+		ids: ids{of: map[target]int64{}},
 	}
 	place := fmt.Sprintf("%s:%d/%s", pool.ConnConfig.Host, pool.ConnConfig.Port, pool.ConnConfig.Database)
 	defer func() {
@@ -172,7 +164,6 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	for range writers {
 		s.running.Go(s.write) //nolint:contextcheck // it outlives ctx, which bounds the opening alone
 	}
-	s.running.Go(s.notify) //nolint:contextcheck // as above
 	return s, nil
 }
 

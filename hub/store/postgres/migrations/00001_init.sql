@@ -121,21 +121,7 @@ CREATE INDEX captures_by_time ON captures (at, id);
 CREATE INDEX captures_by_service ON captures (service, at, id);
 CREATE INDEX captures_by_sha256 ON captures (sha256);
 
--- What each transaction changed, for the other hubs: kept some minutes. The
--- transaction's number tells what a snapshot has seen of it, however late it commits.
-CREATE TABLE feed (
-  tx        xid8 NOT NULL DEFAULT pg_current_xact_id(),
-  at        timestamptz NOT NULL DEFAULT clock_timestamp(),
-  hub       bigint NOT NULL, -- who wrote
-  instances bigint[],        -- whose readings, of these times
-  times     bigint[],
-  verdicts  bigint[],        -- instances with other labels or another verdict
-  alerts    text[],
-  captures  text[]
-);
-CREATE INDEX feed_by_tx ON feed (tx);
-
 -- +goose Down
-DROP TABLE feed, captures, deliveries, alert_log, alerts;
+DROP TABLE captures, deliveries, alert_log, alerts;
 DROP VIEW chunks;
 DROP TABLE chunks_0, chunks_60, chunks_600, readings, verdicts, instances, state, signals;
