@@ -42,8 +42,10 @@ func (d *Detector) danger(ev *evidence) danger {
 	x.factor = d.costOfGrowth(ev)
 	room := math.Max(0, x.limit-x.used)
 	pace, ending, straight := d.sites(ev)
-	if ev.kind == memwatch.KindHeap && d.beyondLoad(ev) < loadShare {
-		pace *= unconfirmedShare // a site that follows the load: a pool at its high-water mark
+	// What the load explains ends with it: goroutines that serve users, a site that
+	// is a pool at its high-water mark.
+	if share := d.beyondLoad(ev); ev.kind == memwatch.KindGoroutine || share < loadShare {
+		pace *= max(unconfirmedShare, min(1, share))
 	}
 	x.sure = secondsTo(math.Max(0, room-ending*x.factor), pace*x.factor)
 	// A curve that flattens is followed to its end, not prolonged as a line.

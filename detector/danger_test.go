@@ -92,7 +92,7 @@ func growing(perSecond, seconds float64) *evidence {
 		kind: memwatch.KindOffHeap, beyondLoad: true, watched: true, fresh: true, ample: true, goesOn: true,
 		tr: trend{
 			n: 48, span: seconds, slope: perSecond, low: perSecond / 2, high: 2 * perSecond,
-			first: 100e6, last: 100e6 + perSecond*seconds, growth: perSecond * seconds, bend: -10,
+			first: 100e6, last: 100e6 + perSecond*seconds, growth: perSecond * seconds, bend: -10, beyondLoad: 1,
 		},
 	}
 }
@@ -240,5 +240,28 @@ func TestWantsLooksCloserOnlyAtWhatGrows(t *testing.T) {
 	d.ObserveSites(&memwatch.Sites{Kind: memwatch.GoroutineLeakProfile, Time: epoch.Add(time.Second)})
 	if w := d.Wants(); w.GoroutineLeak {
 		t.Error("asks for a second goroutineleak profile: each runs a GC in the target")
+	}
+}
+
+func TestWhatTheLoadExplainsIsNotCarriedOn(t *testing.T) {
+	const mb, hour = 1e6, 3600.0
+	for _, c := range []struct {
+		kind        memwatch.Kind
+		unexplained float64 // share of the growth
+		longer      float64
+		name        string
+	}{
+		{memwatch.KindGoroutine, 1, 1, "goroutines beside an even load"},
+		{memwatch.KindGoroutine, 0.5, 2, "goroutines half of which the load explains"},
+		{memwatch.KindGoroutine, 0, 3, "goroutines that follow the load"},
+		{memwatch.KindOffHeap, 0.5, 1, "memory that a ramp explains half of"},
+		{memwatch.KindOffHeap, 0.1, 3, "memory that follows the load"},
+	} {
+		ev := growing(10*mb/hour, 10*hour)
+		ev.kind, ev.tr.beyondLoad = c.kind, c.unexplained
+		x := knowing(DefaultConfig(), map[memwatch.Signal]float64{memwatch.RSSBytes: 600 * mb, memwatch.LimitBytes: 1000 * mb}).danger(ev)
+		if got := x.sure / x.left; math.Abs(got-c.longer) > 1e-9 {
+			t.Errorf("%s: the time that is sure is %v times the time left, want %v", c.name, got, c.longer)
+		}
 	}
 }
