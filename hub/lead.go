@@ -16,8 +16,9 @@ import (
 // One of the hubs that share a database leads: it decides about alerts, tells people
 // and removes what is old. A hub alone always does.
 
-// leads reports whether this hub does.
-func (h *hub) leads() bool { return h.leading.Load() }
+// leads reports whether this hub does. One that lost its lock does not, whatever it
+// is busy with.
+func (h *hub) leads() bool { return h.leading.Load() && (h.relay == nil || h.relay.Term() != nil) }
 
 // reign begins to lead, or ends it, as the database says.
 func (h *hub) reign(ctx context.Context, f *follower) error {

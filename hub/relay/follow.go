@@ -71,6 +71,8 @@ func (r *Relay) Next(ctx context.Context, after Places) ([]Row, error) {
 }
 
 func (r *Relay) read(ctx context.Context, after Places) ([]Row, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	hubs := slices.Sorted(maps.Keys(after))
 	seqs := make([]int64, len(hubs))
 	for i, h := range hubs {

@@ -16,10 +16,8 @@ const (
 	// campaignEvery is how soon a hub finds that nobody leads. It asks rather than
 	// waits for the lock: a statement that waits keeps the database from tidying up.
 	campaignEvery = 500 * time.Millisecond
-	// holdEvery is how soon a leader finds that it has lost its lock, holdTimeout how
-	// long the database may take to say so.
-	holdEvery   = 500 * time.Millisecond
-	holdTimeout = 5 * time.Second
+	// holdEvery is how soon a leader finds that it has lost its lock.
+	holdEvery = 500 * time.Millisecond
 )
 
 // Term is the time during which this hub leads.
@@ -51,7 +49,7 @@ func (r *Relay) lead(ctx context.Context) error {
 	}
 	defer hangUp(ctx, conn)
 	for held := false; !held; {
-		if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(leadID)).Scan(&held); err != nil {
+		if err := try(ctx, conn, &held); err != nil {
 			return err
 		}
 		if !held {
@@ -75,8 +73,14 @@ func (r *Relay) lead(ctx context.Context) error {
 	}
 }
 
+func try(ctx context.Context, conn *pgx.Conn, held *bool) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(leadID)).Scan(held)
+}
+
 func hold(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, holdTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	return conn.Ping(ctx)
 }
@@ -84,7 +88,7 @@ func hold(ctx context.Context, conn *pgx.Conn) error {
 // Save notes that all that follows from the rows up to places is stored. The error
 // is ErrOvertaken when another hub leads by now.
 func (t *Term) Save(ctx context.Context, places Places) error {
-	tag, err := t.relay.pool.Exec(ctx, `UPDATE relay_lead SET decided = $2 WHERE term = $1`, t.number, places)
+	tag, err := t.relay.exec(ctx, `UPDATE relay_lead SET decided = $2 WHERE term = $1`, t.number, places)
 	if err != nil {
 		return fmt.Errorf("note how far this hub has come: %w", err)
 	}

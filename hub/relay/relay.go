@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/klauspost/compress/zstd"
@@ -102,6 +103,8 @@ func Open(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	// A hub whose machine is gone leads no longer than this.
 	settings["tcp_keepalives_idle"], settings["tcp_keepalives_interval"], settings["tcp_keepalives_count"] = "5", "2", "3"
 	settings["tcp_user_timeout"] = "10000"
+	// A guard is held while its hub is busy elsewhere.
+	settings["idle_in_transaction_session_timeout"] = "0"
 	r := &Relay{
 		cfg: cfg, log: cfg.Logger, outbox: make(chan *letter, maxWaiting), wake: make(chan struct{}, 1),
 		mine: mine{rows: map[int64][]any{}},
@@ -199,12 +202,23 @@ func (r *Relay) beat(ctx context.Context) {
 		case <-ticker.C:
 		}
 		// One that was removed meanwhile, as dead for long, is there again.
-		_, err := r.pool.Exec(ctx, `INSERT INTO relay_hubs (id, version, address, blobs) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4)
+		_, err := r.exec(ctx, `INSERT INTO relay_hubs (id, version, address, blobs) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4)
 			ON CONFLICT (id) DO UPDATE SET seen = clock_timestamp()`, r.id, r.cfg.Version, r.cfg.Address, r.cfg.Blobs)
 		if err != nil && ctx.Err() == nil {
 			r.log.Debug("cannot say that this hub lives", "error", err)
 		}
 	}
+}
+
+// answerTimeout is how long a statement may take that waits for no lock: a database
+// whose machine is gone answers nothing at all.
+const answerTimeout = 5 * time.Second
+
+// exec runs a statement that waits for no lock.
+func (r *Relay) exec(ctx context.Context, statement string, args ...any) (pgconn.CommandTag, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return r.pool.Exec(ctx, statement, args...)
 }
 
 // farewell says that this hub is gone, so that nobody waits for it.
@@ -218,6 +232,8 @@ func (r *Relay) farewell(ctx context.Context) {
 
 // Hubs answers those that are alive, or were not long ago, by the time they started.
 func (r *Relay) Hubs(ctx context.Context) ([]Hub, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	rows, err := r.pool.Query(ctx, `SELECT h.id, h.version, h.address, h.started, h.seen > clock_timestamp() - $1::interval,
 		l.hub = h.id AND h.seen > clock_timestamp() - $1::interval FROM relay_hubs h, relay_lead l ORDER BY h.id`, r.cfg.Dead)
 	if err != nil {
