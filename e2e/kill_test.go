@@ -104,21 +104,7 @@ func TestHubKilledWithMinus9LosesAndDoublesNothing(t *testing.T) {
 	if len(after) <= len(before) {
 		t.Errorf("%d readings before the kill, %d after", len(before), len(after))
 	}
-	seen := map[memwatch.UnixMilli]bool{}
-	for i, at := range after {
-		if seen[at] {
-			t.Errorf("the reading of %v is there twice", at.Time())
-		}
-		seen[at] = true
-		if i > 0 && at-after[i-1] > 5000 {
-			t.Errorf("a hole of %d ms in the history before %v", at-after[i-1], at.Time())
-		}
-	}
-	for _, at := range before {
-		if !seen[at] {
-			t.Errorf("the reading of %v was acked and is lost", at.Time())
-		}
-	}
+	checkHistory(t, before, after)
 	leaks, err := leakAlerts(addr, "shop")
 	if err != nil {
 		t.Fatal(err)
@@ -154,4 +140,24 @@ func TestADeadTargetDoesNotStopTheOthers(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// checkHistory wants all that was acked before to be there after, once, and no hole.
+func checkHistory(t *testing.T, before, after []memwatch.UnixMilli) {
+	t.Helper()
+	seen := map[memwatch.UnixMilli]bool{}
+	for i, at := range after {
+		if seen[at] {
+			t.Errorf("the reading of %v is there twice", at.Time())
+		}
+		seen[at] = true
+		if i > 0 && at-after[i-1] > 5000 {
+			t.Errorf("a hole of %d ms in the history before %v", at-after[i-1], at.Time())
+		}
+	}
+	for _, at := range before {
+		if !seen[at] {
+			t.Errorf("the reading of %v was acked and is lost", at.Time())
+		}
+	}
 }

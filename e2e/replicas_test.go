@@ -112,21 +112,7 @@ func TestAHubKilledAmongSeveralCostsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[memwatch.UnixMilli]bool{}
-	for i, at := range after {
-		if seen[at] {
-			t.Errorf("the reading of %v is there twice", at.Time())
-		}
-		seen[at] = true
-		if i > 0 && at-after[i-1] > 5000 {
-			t.Errorf("a hole of %d ms before %v", at-after[i-1], at.Time())
-		}
-	}
-	for _, at := range before {
-		if !seen[at] {
-			t.Errorf("the reading of %v is lost", at.Time())
-		}
-	}
+	checkHistory(t, before, after)
 	if leaks, err := leakAlerts(addrs[2], "shop"); err != nil || len(leaks) != 1 {
 		t.Errorf("%d alerts, %v, want the one", len(leaks), err)
 	}

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -92,35 +90,12 @@ func project(t *testing.T) string {
 	return dir
 }
 
-// startCommit runs the project's service as it was at a commit.
-func startCommit(t *testing.T, dir, commit string) string {
-	t.Helper()
-	cmd := exec.Command(filepath.Join(dir, commit))
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	url := regexp.MustCompile(`http://\S+`).FindString(line)
-	if err != nil || url == "" {
-		t.Fatalf("the service printed %q, %v", line, err)
-	}
-	return url
-}
-
 func TestOnceFailsOnTheLeakyCommitAndPassesOnTheFixedOne(t *testing.T) {
 	t.Parallel()
 	dir := project(t)
 	t.Run("leaky", func(t *testing.T) {
 		t.Parallel()
-		ctx, url := enough(t, startCommit(t, dir, "leaky"))
+		ctx, url := enough(t, startService(t, exec.Command(filepath.Join(dir, "leaky"))))
 		status, out, errOut := callWith(ctx, nil, "once", "--for", "80s", "--interval", "100ms", "--output", "sarif", url)
 		if status != exitFailed || !strings.Contains(out, "main.sessions.open") || !strings.Contains(out, "main.go") {
 			t.Fatalf("status %d, want 1 and main.sessions.open in main.go:\n%s\n%s", status, out, errOut)
@@ -129,7 +104,7 @@ func TestOnceFailsOnTheLeakyCommitAndPassesOnTheFixedOne(t *testing.T) {
 	})
 	t.Run("fixed", func(t *testing.T) {
 		t.Parallel()
-		ctx, url := enough(t, startCommit(t, dir, "fixed"))
+		ctx, url := enough(t, startService(t, exec.Command(filepath.Join(dir, "fixed"))))
 		status, out, errOut := callWith(ctx, nil, "once", "--for", "80s", "--interval", "100ms", "--output", "junit", url)
 		if status != exitOK || !strings.Contains(out, `tests="1" failures="0" errors="0"`) {
 			t.Fatalf("status %d, want 0:\n%s\n%s", status, out, errOut)

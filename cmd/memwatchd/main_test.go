@@ -44,7 +44,13 @@ func TestMain(m *testing.M) {
 // startLeaky starts the example service and returns its URL; it ends with the test.
 func startLeaky(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(leakyBinary, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+	return startService(t, exec.Command(leakyBinary, append([]string{"--listen", "127.0.0.1:0"}, args...)...))
+}
+
+// startService starts a service and returns the URL in the first line that it
+// prints; it ends with the test.
+func startService(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +65,7 @@ func startLeaky(t *testing.T, args ...string) string {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	url := regexp.MustCompile(`http://\S+:\d+`).FindString(line)
 	if err != nil || url == "" {
-		t.Fatalf("the leaky example printed %q, %v", line, err)
+		t.Fatalf("%s printed %q, %v", cmd.Path, line, err)
 	}
 	return url
 }
